@@ -1,0 +1,41 @@
+/// What to do about a fault of the log.
+public enum Remedy: Sendable, Equatable {
+    /// Call again; nothing is lost.
+    case retry
+    /// Abort the open transaction, discard what is pending, rewind.
+    case abortTransaction
+    /// Stop: fenced or fatal. Recovery is the start-up path.
+    case restartProcess
+}
+
+/// A fault of the log, with its remedy.
+public struct LogError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What to do.
+    public var remedy: Remedy
+    /// What was attempted, for example "commit the transaction".
+    public var operation: String
+    /// The broker's or client's name of the fault, for example `_FENCED`.
+    public var code: String
+    /// Their words.
+    public var reason: String
+    /// True when a newer producer of the same transactional id took over.
+    public var isFenced: Bool
+
+    /// Creates an error from its parts.
+    public init(
+        remedy: Remedy,
+        operation: String,
+        code: String,
+        reason: String,
+        isFenced: Bool = false
+    ) {
+        self.remedy = remedy
+        self.operation = operation
+        self.code = code
+        self.reason = reason
+        self.isFenced = isFenced
+    }
+
+    /// One sentence for people.
+    public var description: String { "could not \(operation): \(reason) (\(code))" }
+}
