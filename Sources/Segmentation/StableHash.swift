@@ -1,0 +1,41 @@
+/// A fixed 64-bit hash (FNV-1a with a final mix), the same on every machine and in every run.
+///
+/// For fingerprints and lookup tables; not against an adversary.
+enum StableHash {
+    /// Hash of a string's UTF-8.
+    static func hash(of string: String) -> UInt64 {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in string.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        return mix(hash)
+    }
+
+    /// Hash of a range of bytes, eight at a time.
+    static func hash(of bytes: [UInt8], range: Range<Int>, seed: UInt64 = 0) -> UInt64 {
+        var hash = mix(seed ^ (0x9e37_79b9_7f4a_7c15 &+ UInt64(range.count)))
+        var index = range.lowerBound
+        while index + 8 <= range.upperBound {
+            var word: UInt64 = 0
+            for k in 0..<8 { word |= UInt64(bytes[index &+ k]) << UInt64(8 &* k) }
+            hash = mix(hash ^ word) &+ 0x9e37_79b9_7f4a_7c15
+            index += 8
+        }
+        var tail: UInt64 = 0
+        var shift: UInt64 = 0
+        while index < range.upperBound {
+            tail |= UInt64(bytes[index]) << shift
+            shift += 8
+            index += 1
+        }
+        return mix(hash ^ tail)
+    }
+
+    /// Spreads the bits of a word.
+    static func mix(_ value: UInt64) -> UInt64 {
+        var x = value
+        x ^= x >> 32
+        x = x &* 0xd6e8_feb8_6659_fd93
+        x ^= x >> 32
+        x = x &* 0xd6e8_feb8_6659_fd93
+        return x ^ (x >> 32)
+    }
+}
