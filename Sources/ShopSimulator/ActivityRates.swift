@@ -60,8 +60,6 @@ struct ActivityRates: Sendable {
         rest -= profileChange
         if rest < 0 { return .profileChange }
         rest -= leaving
-        // A rounding crumb must not erase anybody: the last branch needs a real share.
-        if rest < 0 { return leaving > 0 ? .leaving : .visit }
-        return .erasure
+        return rest < 0 ? .leaving : .erasure
     }
 }

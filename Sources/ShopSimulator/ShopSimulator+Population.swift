@@ -22,7 +22,10 @@ extension ShopSimulator {
         return customers
     }
 
-    /// The activity at which 2 % more than the number of lines wanted are expected; 1 without one.
+    /// The activity at which somewhat more than the number of lines wanted are expected; 1 without one.
+    ///
+    /// The margin, 1.5 % and 1.2 / sqrt(customers), is about two deviations of what chance does,
+    /// so that the stream nearly always reaches the number and stops there.
     ///
     /// Expected lines are linear in the activity, because it does not change how long people stay:
     /// a customer with hazard h of leaving is expected to be there for (1 - exp(-h L)) / h of their
@@ -55,7 +58,8 @@ extension ShopSimulator {
             expected += present * lines
             expected += (remaining - present) * rates.visit * ActivityRates.afterglow
         }
-        let wanted = 1.02 * Double(events) / (1 + redeliveryShare) - Double(customers.count)
+        let margin = 1.015 + 1.2 / Double(customers.count).squareRoot()
+        let wanted = margin * Double(events) / (1 + redeliveryShare) - Double(customers.count)
         // Fewer lines than customers: the stream just stops before all of them have joined.
         return max(0.02, wanted / max(expected, 1e-9))
     }

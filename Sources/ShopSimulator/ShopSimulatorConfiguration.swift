@@ -16,7 +16,7 @@ public struct ShopSimulatorConfiguration: Sendable {
 
     /// Number of lines wanted, unusable ones and redeliveries included; nil for natural activity.
     ///
-    /// The stream stops exactly there. Natural activity is about 25 lines per customer in 400 days.
+    /// The stream stops exactly there. Natural activity is about 40 lines per customer in 400 days.
     public var events: Int?
 
     /// Seed of everything random.

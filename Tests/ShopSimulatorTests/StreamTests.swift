@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    /// Without the cut the number wanted would be passed by about 2 %, so the cut is late in the span.
+    /// The number wanted is passed by a small margin only, so the cut is late in the span.
     @Test(arguments: [2_000, 10_000, 60_000]) func activityFollowsTheNumberWanted(events: Int)
         throws
     {
@@ -35,10 +35,10 @@ import Testing
         var last: SimulatedEvent?
         while let event = shop.next(into: &line) { last = event }
         let end = try #require(last)
-        #expect(shop.emittedCount >= events * 95 / 100)
+        #expect(shop.emittedCount == events)
         let configuration = shop.configuration
         let span = Double(configuration.end - configuration.start)
-        #expect(Double(end.arrivalTime - configuration.start) / span > 0.9)
+        #expect(Double(end.arrivalTime - configuration.start) / span > 0.8)
     }
 
     @Test func arrivalsNeverGoBackAndNothingLeavesTheSpan() {
