@@ -41,7 +41,8 @@ import Testing
 
     @Test func valuesComeOutAgain() {
         let kept = values(200, seed: 1)
-        let gone = values(500, seed: 2) + [1e300, .leastNonzeroMagnitude, -3 * .leastNonzeroMagnitude]
+        let gone =
+            values(500, seed: 2) + [1e300, .leastNonzeroMagnitude, -3 * .leastNonzeroMagnitude]
         var sketch = LogBucketSketch()
         var expected = LogBucketSketch()
         for value in kept { expected.add(value) }
