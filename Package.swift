@@ -88,6 +88,7 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            resources: [.embedInCode("Configuration/segmentd.yaml")],
             swiftSettings: strict
         ),
         .executableTarget(

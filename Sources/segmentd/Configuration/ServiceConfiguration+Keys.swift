@@ -1,0 +1,265 @@
+import AdminServer
+import Foundation
+import Logging
+import Segmentation
+
+extension ServiceConfiguration {
+    /// Every key there is, in the order of the shipped file.
+    static func settings(folder: String) -> [Setting] {
+        kafkaSettings(folder: folder) + modelSettings + decisionSettings + serviceSettings
+            + shopSettings
+    }
+
+    private static func kafkaSettings(folder: String) -> [Setting] {
+        [
+            .custom("kafka.properties") { reader, node, configuration in
+                KafkaPropertyReader(folder: folder).read(&reader, node, &configuration.kafka)
+            },
+            .text("kafka.group", \.kafka.group),
+            .text("kafka.instance", \.kafka.instance),
+            .custom("kafka.start") { reader, node, configuration in
+                if let start = reader.start("kafka.start", node) {
+                    configuration.kafka.start = start
+                }
+            },
+            .custom("topics.events") { reader, node, configuration in
+                guard let topics = reader.texts("topics.events", node) else { return }
+                configuration.kafka.eventTopics = topics
+            },
+            .text("topics.segments", \.kafka.segmentsTopic),
+            .custom("topics.rejected") { reader, node, configuration in
+                configuration.kafka.rejectedTopic = reader.text("topics.rejected", node)
+            },
+            .choice(
+                "emit",
+                \.segmentation.emit,
+                ["transitions": .transitions, "all": .all]
+            ),
+        ]
+    }
+
+    private static var modelSettings: [Setting] {
+        [
+            .custom("model.segments") { reader, node, configuration in
+                if case .scalar("auto", _) = node.content {
+                    configuration.segmentation.model.segments = nil
+                } else if case .scalar(let text, false) = node.content, let count = Int(text) {
+                    configuration.segmentation.model.segments = count
+                } else {
+                    reader.report("model.segments", node, "must be a whole number or auto")
+                }
+            },
+            .integer("model.components", \.segmentation.model.components),
+            .choice(
+                "model.one_hot",
+                \.segmentation.model.oneHot,
+                ["none": .none, "first": .first]
+            ),
+            .custom("model.seed") { reader, node, configuration in
+                if let seed = reader.integer("model.seed", node, in: 0 ... .max) {
+                    configuration.segmentation.model.seed = UInt64(seed)
+                }
+            },
+            .custom("model.learning") { reader, node, configuration in
+                let words: KeyValuePairs<String, Bool> = ["on": true, "off": false]
+                if let isOn = reader.choice("model.learning", node, words) {
+                    configuration.segmentation.model.learning = isOn
+                    configuration.isLearningExplicit = true
+                }
+            },
+            .integer("model.mini_batch", \.segmentation.model.miniBatch),
+            .duration(
+                "model.refit.interval",
+                \.segmentation.model.refitIntervalMilliseconds
+            ),
+            .number("model.refit.changed_share", \.segmentation.model.refitChangedShare),
+            .duration(
+                "model.refit.minimum_interval",
+                \.segmentation.model.refitMinimumIntervalMilliseconds
+            ),
+            .integer("model.minimum_customers", \.segmentation.model.minimumCustomers),
+            .choice(
+                "model.cold_start",
+                \.segmentation.model.coldStart,
+                ["hold": .hold, "provisional": .provisional]
+            ),
+            .integer("model.challengers", \.segmentation.model.challengers),
+            .number("model.margin", \.segmentation.model.margin),
+            .integer("model.sample", \.segmentation.model.sample),
+            .duration(
+                "model.sweep_interval",
+                \.segmentation.model.sweepIntervalMilliseconds,
+                minimum: 60_000
+            ),
+            .integer(
+                "model.silhouette_sample",
+                \.segmentation.model.silhouetteSample,
+                in: 100...20_000
+            ),
+        ]
+    }
+
+    private static var decisionSettings: [Setting] {
+        [
+            .number("assignment.hysteresis", \.segmentation.assignment.hysteresis),
+            .duration(
+                "assignment.minimum_dwell",
+                \.segmentation.assignment.minimumDwellMilliseconds
+            ),
+            .choice(
+                "churn.model",
+                \.segmentation.churn.model,
+                ["mbg-nbd": "mbg-nbd", "bg-nbd": "bg-nbd", "nbd": "nbd"]
+            ),
+            .number("churn.horizon_days", \.segmentation.churn.horizonDays),
+            .duration(
+                "churn.calibration_horizon",
+                \.churnCalibrationHorizonMilliseconds,
+                or: "horizon"
+            ),
+            .number("churn.raise.medium", \.segmentation.churn.raiseMedium),
+            .number("churn.raise.high", \.segmentation.churn.raiseHigh),
+            .number("churn.quantile.medium", \.segmentation.churn.quantileMedium),
+            .number("churn.quantile.high", \.segmentation.churn.quantileHigh),
+            .number("churn.clear_by", \.segmentation.churn.clearBy),
+            .duration("churn.cooldown", \.segmentation.churn.cooldownMilliseconds),
+            .duration("churn.lateness", \.churnLatenessMilliseconds),
+            .integer(
+                "churn.minimum_repeat_buyers",
+                \.segmentation.churn.minimumRepeatBuyers,
+                in: 100 ... .max
+            ),
+            .days("churn.minimum_history", \.segmentation.churn.minimumHistoryDays),
+            .choice("clock.at_end", \.clockAtEnd, ["wall": .wall, "hold": .hold]),
+            .duration(
+                "clock.future_tolerance",
+                \.segmentation.futureToleranceMilliseconds,
+                or: "off"
+            ),
+            .integer("ledger.orders", \.segmentation.ledgerOrders),
+            .integer("ledger.events", \.segmentation.ledgerEvents),
+            .number("limits.amount", \.segmentation.limits.amount),
+            .integer("limits.record_bytes", \.segmentation.limits.recordBytes),
+            .choice(
+                "privacy.on_null",
+                \.segmentation.privacy.onNull,
+                ["reject": .reject, "ignore": .ignore, "erase": .erase]
+            ),
+            .duration("privacy.suppression", \.segmentation.privacy.suppressionMilliseconds),
+        ]
+    }
+
+    private static var serviceSettings: [Setting] {
+        [
+            .duration("commit.interval", \.commit.intervalMaximumMilliseconds, minimum: 1),
+            .duration("commit.interval_minimum", \.commit.intervalMinimumMilliseconds, minimum: 1),
+            .integer("commit.records", \.commit.records, in: 1...1_000_000),
+            .integer("commit.bytes", \.commit.bytes, in: 65_536...268_435_456),
+            .custom("admin.listen") { reader, node, configuration in
+                if let address = reader.address("admin.listen", node) {
+                    configuration.admin.listen = address
+                }
+            },
+            .flag("admin.allow_remote", \.admin.allowRemote),
+            .custom("metrics.listen") { reader, node, configuration in
+                if case .scalar("off", _) = node.content {
+                    configuration.admin.metricsListen = nil
+                } else if let address = reader.address("metrics.listen", node) {
+                    configuration.admin.metricsListen = address
+                }
+            },
+            .custom("health.loop_limit") { reader, node, configuration in
+                if let limit = reader.duration("health.loop_limit", node, minimum: 1000) {
+                    configuration.admin.loopLimit = .milliseconds(limit)
+                }
+            },
+            .text("state.directory", \.stateDirectory),
+            .choice(
+                "log.level",
+                \.logLevel,
+                [
+                    "trace": .trace, "debug": .debug, "info": .info, "notice": .notice,
+                    "warning": .warning, "error": .error, "critical": .critical,
+                ]
+            ),
+            .custom("calendar.timezone") { reader, node, configuration in
+                let key = "calendar.timezone"
+                guard let name = reader.text(key, node) else { return }
+                guard let calendar = DayCalendar(timeZone: name) else {
+                    reader.report(key, node, "must be a time zone such as Europe/Berlin, or UTC")
+                    return
+                }
+                configuration.segmentation.calendar = calendar
+                configuration.timeZone = name
+            },
+        ]
+    }
+
+    private static var shopSettings: [Setting] {
+        [
+            .text("shop.currency", \.segmentation.currency),
+            .custom("shop.rates") { reader, node, configuration in
+                for entry in reader.entries("shop.rates", node) ?? [] {
+                    let key = "shop.rates.\(entry.key)"
+                    reader.note(key, entry.node)
+                    if let rate = reader.number(key, entry.node) {
+                        configuration.segmentation.currencyRates[entry.key] = rate
+                    }
+                }
+            },
+            .custom("slots") { reader, node, configuration in
+                configuration.segmentation.slots = reader.slots(node)
+            },
+            .custom("features") { reader, node, configuration in
+                configuration.segmentation.features = reader.features(node)
+            },
+            .custom("outliers") { reader, node, configuration in
+                configuration.segmentation.outliers = reader.outliers(node)
+            },
+            .custom("personas") { reader, node, configuration in
+                configuration.segmentation.personas = reader.personas(node)
+            },
+        ]
+    }
+}
+
+extension SettingReader {
+    /// A host and a port.
+    mutating func address(_ key: String, _ node: SettingNode) -> ListenAddress? {
+        if case .scalar(let text, _) = node.content, let address = ListenAddress(text) {
+            return address
+        }
+        report(key, node, "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+        return nil
+    }
+
+    /// Where a new group begins.
+    mutating func start(_ key: String, _ node: SettingNode) -> KafkaSettings.Start? {
+        if case .scalar(let text, _) = node.content {
+            switch text {
+            case "earliest": return .earliest
+            case "latest": return .latest
+            default: if let time = Self.moment(text) { return .time(time) }
+            }
+        }
+        report(key, node, "must be earliest, latest, or a time such as 2026-03-01T00:00:00Z")
+        return nil
+    }
+
+    /// Milliseconds since 1970 of an RFC 3339 time, a date, or a number of milliseconds.
+    static func moment(_ text: String) -> Int64? {
+        if let milliseconds = Int64(text) { return milliseconds >= 0 ? milliseconds : nil }
+        let full = text.utf8.count == 10 ? text + "T00:00:00Z" : text
+        for hasFraction in [false, true] {
+            let style = Date.ISO8601FormatStyle(includingFractionalSeconds: hasFraction)
+            do {
+                let date = try style.parse(full)
+                return Int64((date.timeIntervalSince1970 * 1000).rounded())
+            } catch {
+                // Not this style; the other one, or no time at all, which the caller reports.
+                continue
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,243 @@
+import AdminServer
+import Foundation
+import Segmentation
+
+extension ServiceConfiguration {
+    /// What a configuration is loaded for.
+    enum Purpose {
+        /// To reach Kafka: the brokers must be named.
+        case kafka
+        /// To run without Kafka, or with one that the caller provides.
+        case standalone
+    }
+
+    /// Loads a configuration file.
+    ///
+    /// - Parameters:
+    ///   - path: the file.
+    ///   - overrides: texts `key=value` of `--set`, later ones win.
+    ///   - purpose: what it is loaded for.
+    /// - Throws: a report of every problem at once; exit status 2.
+    static func load(
+        path: String,
+        overrides: [String] = [],
+        purpose: Purpose = .kafka
+    ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            let exists = FileManager.default.fileExists(atPath: path)
+            let rule = exists ? "cannot be read as UTF-8 text" : "does not exist"
+            throw ConfigurationProblemsReport(
+                file: path,
+                findings: [ConfigurationFinding(origin: nil, key: "", rule: rule)]
+            )
+        }
+        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+        return try load(
+            text: text,
+            file: path,
+            folder: folder,
+            overrides: overrides,
+            purpose: purpose
+        )
+    }
+
+    /// Loads a configuration from its text.
+    ///
+    /// - Parameters:
+    ///   - text: YAML.
+    ///   - file: name of the file in messages.
+    ///   - folder: where relative paths start.
+    ///   - overrides: texts `key=value` of `--set`, later ones win.
+    ///   - purpose: what it is loaded for.
+    /// - Throws: a report of every problem at once; exit status 2.
+    static func load(
+        text: String,
+        file: String,
+        folder: String = ".",
+        overrides: [String] = [],
+        purpose: Purpose = .kafka
+    ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
+        var broken: [ConfigurationFinding] = []
+        var root = SettingNode(origin: .line(1), content: .map([]))
+        do {
+            root = try SettingNode(yaml: text)
+        } catch {
+            broken.append(error)
+        }
+        for (position, override) in overrides.enumerated() {
+            do {
+                try root.apply(override, at: position)
+            } catch {
+                broken.append(error)
+            }
+        }
+        if !broken.isEmpty {
+            // Without the tree, or with an override left out, other messages would mislead.
+            throw ConfigurationProblemsReport(file: file, findings: broken)
+        }
+        var reader = SettingReader()
+        var configuration = ServiceConfiguration()
+        let settings = settings(folder: folder)
+        let byKey = Dictionary(uniqueKeysWithValues: settings.map { ($0.key, $0) })
+        reader.read(root, under: "", byKey, &configuration)
+        configuration.segmentation.group = configuration.kafka.group
+        configuration.check(&reader, purpose: purpose, byKey)
+        if !reader.findings.isEmpty {
+            throw ConfigurationProblemsReport(file: file, findings: reader.findings)
+        }
+        return configuration
+    }
+
+    /// Rules that take more than one key, and those of the parts.
+    private func check(
+        _ reader: inout SettingReader,
+        purpose: Purpose,
+        _ settings: [String: Setting]
+    ) {
+        func rule(_ holds: Bool, _ key: String, _ rule: String) {
+            if !holds { reader.report(rule: rule, of: key, default: settings[key]?.show(self)) }
+        }
+        for problem in segmentation.validate() where !isFollowOn(problem, of: reader) {
+            rule(false, problem.key, problem.rule)
+        }
+        for problem in admin.validate() { rule(false, problem.key, problem.rule) }
+        rule(
+            commit.intervalMinimumMilliseconds <= commit.intervalMaximumMilliseconds,
+            "commit.interval_minimum",
+            "must not be above commit.interval"
+        )
+        // A transaction must end well within its timeout of 10 s.
+        rule(
+            commit.intervalMaximumMilliseconds <= 5000,
+            "commit.interval",
+            "must be at most 5s"
+        )
+        rule(stateDirectory.hasPrefix("/"), "state.directory", "must be an absolute path")
+        let names = "must be 1 to 150 letters, digits, dots, underscores and dashes"
+        rule(Self.isTopicName(kafka.group, limit: 150), "kafka.group", names)
+        rule(Self.isTopicName(kafka.instance, limit: 150), "kafka.instance", names)
+        checkTopics(rule)
+        if purpose == .kafka {
+            let key = "kafka.properties.bootstrap.servers"
+            rule(
+                kafka.properties["bootstrap.servers"] != nil || reader.isWritten(key),
+                key,
+                "is needed: the brokers, as HOST:PORT,HOST:PORT"
+            )
+        }
+    }
+
+    private func checkTopics(_ rule: (Bool, String, String) -> Void) {
+        let topicRule = "must be 1 to 249 letters, digits, dots, underscores and dashes"
+        rule(!kafka.eventTopics.isEmpty, "topics.events", "must name at least one topic")
+        for topic in kafka.eventTopics {
+            rule(Self.isTopicName(topic, limit: 249), "topics.events", topicRule)
+        }
+        rule(
+            Set(kafka.eventTopics).count == kafka.eventTopics.count,
+            "topics.events",
+            "must not name a topic twice"
+        )
+        rule(Self.isTopicName(kafka.segmentsTopic, limit: 249), "topics.segments", topicRule)
+        if let topic = kafka.rejectedTopic {
+            rule(Self.isTopicName(topic, limit: 249), "topics.rejected", topicRule)
+        }
+        // Reading what we write would feed decisions back as events, without end.
+        let own = [
+            ("topics.segments", kafka.segmentsTopic), ("topics.rejected", kafka.rejectedTopicName),
+            ("topics.events", kafka.changelogTopicName), ("topics.events", kafka.modelTopicName),
+        ]
+        for (index, (key, topic)) in own.enumerated() {
+            rule(!kafka.eventTopics.contains(topic), key, "must differ from every input topic")
+            rule(
+                !own[..<index].contains { $0.1 == topic },
+                key,
+                "must differ from segmentd's other topics"
+            )
+        }
+    }
+
+    /// True for a problem that only exists because something it refers to was unreadable.
+    private func isFollowOn(_ problem: ConfigurationProblem, of reader: SettingReader) -> Bool {
+        let parts = problem.key.split(separator: ".")
+        switch parts.first {
+        case "features":
+            if parts.count == 1 { return reader.hasBrokenFeature }
+            return reader.brokenSlots.contains { problem.rule.hasSuffix(": \($0)") }
+        case "outliers", "personas":
+            return problem.rule.hasPrefix("names a feature")
+                && (reader.hasBrokenFeature || !reader.brokenSlots.isEmpty)
+        default: return false
+        }
+    }
+
+    private static func isTopicName(_ text: String, limit: Int) -> Bool {
+        (1...limit).contains(text.utf8.count) && text != "." && text != ".."
+            && text.allSatisfy {
+                $0.isASCII && ($0.isLetter || $0.isNumber || "._-".contains($0))
+            }
+    }
+}
+
+extension SettingNode {
+    /// Applies one `--set key=value`.
+    ///
+    /// The value is read as YAML, so that lists and mappings can be given; what follows
+    /// `kafka.properties.` is one name, dots included.
+    mutating func apply(_ override: String, at position: Int) throws(ConfigurationFinding) {
+        guard let equals = override.firstIndex(of: "="), equals != override.startIndex else {
+            throw ConfigurationFinding(
+                origin: .override(position),
+                key: override,
+                rule: "must be key=value"
+            )
+        }
+        let key = String(override[..<equals])
+        let value = try SettingNode(
+            yaml: String(override[override.index(after: equals)...]),
+            override: position
+        )
+        let flat = "kafka.properties."
+        let path =
+            key.hasPrefix(flat)
+            ? ["kafka", "properties", String(key.dropFirst(flat.count))]
+            : key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        set(path[...], to: value)
+    }
+}
+
+extension SettingReader {
+    /// Walks a mapping: known keys are read, parents of known keys are walked, all others are reported.
+    mutating func read(
+        _ node: SettingNode,
+        under parent: String,
+        _ settings: [String: Setting],
+        _ configuration: inout ServiceConfiguration
+    ) {
+        for entry in entries(parent, node) ?? [] {
+            let key = parent.isEmpty ? entry.key : "\(parent).\(entry.key)"
+            if let setting = settings[key] {
+                note(key, entry.node)
+                setting.read(&self, entry.node, &configuration)
+            } else if settings.keys.contains(where: { $0.hasPrefix(key + ".") }) {
+                read(entry.node, under: key, settings, &configuration)
+            } else {
+                reportUnknown(key, at: entry.origin, among: Self.withParents(settings.keys))
+            }
+        }
+    }
+    /// Keys and the mappings that they stand in, sorted.
+    private static func withParents(_ keys: some Sequence<String>) -> [String] {
+        var names: Set<String> = []
+        for key in keys {
+            let parts = key.split(separator: ".")
+            for count in 1...parts.count {
+                names.insert(parts.prefix(count).joined(separator: "."))
+            }
+        }
+        return names.sorted()
+    }
+}
