@@ -1,0 +1,177 @@
+import Engine
+
+/// A status as Prometheus reads it, text format 0.0.4.
+enum MetricsText {
+    /// Renders every metric of `MetricNames`.
+    ///
+    /// - Parameters:
+    ///   - status: what was published last.
+    ///   - now: monotonic clock.
+    ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
+    static func render(
+        _ status: EngineStatus,
+        now: ContinuousClock.Instant,
+        wallMilliseconds: Int64
+    ) -> String {
+        var text = MetricsWriter()
+        writeEngine(status, now, wallMilliseconds, &text)
+        writeCounters(status, &text)
+        writeModel(status, &text)
+        return text.text
+    }
+
+    private static func writeEngine(
+        _ status: EngineStatus,
+        _ now: ContinuousClock.Instant,
+        _ wallMilliseconds: Int64,
+        _ text: inout MetricsWriter
+    ) {
+        text.begin(MetricNames.state)
+        for state in EngineState.allCases {
+            text.sample(MetricNames.state, [state.rawValue], state == status.state ? 1 : 0)
+        }
+        text.metric(MetricNames.ready, status.unreadiness == nil ? 1 : 0)
+        text.metric(MetricNames.turnAge, (now - status.lastTurn).seconds)
+        let downSince = status.brokerDownSinceMilliseconds
+        // The wall clock may have been set back since.
+        let down = downSince.map { max(0, Double(wallMilliseconds - $0) / 1000) } ?? 0
+        text.metric(MetricNames.brokerDown, down)
+        text.metric(MetricNames.assignedPartitions, status.assignedPartitions.count)
+        text.metric(MetricNames.restoreDone, Int(status.restore.done))
+        text.metric(MetricNames.restoreTarget, Int(status.restore.target))
+        text.metric(MetricNames.customers, status.customers)
+    }
+
+    private static func writeCounters(_ status: EngineStatus, _ text: inout MetricsWriter) {
+        text.metric(MetricNames.records, status.records)
+        text.metric(MetricNames.events, by: status.eventsByType)
+        text.metric(MetricNames.duplicates, status.duplicates)
+        text.metric(MetricNames.unmatchedReversals, status.unmatchedReversals)
+        text.metric(MetricNames.rejections, by: status.rejectionsByReason)
+        text.metric(MetricNames.outputs, by: status.outputsByType)
+        text.metric(MetricNames.transactions, status.transactions)
+        text.metric(MetricNames.abortedTransactions, status.abortedTransactions)
+        text.histogram(MetricNames.transactionDuration, status.transactionDurations)
+        text.begin(MetricNames.lag)
+        for lag in status.lags {
+            text.sample(
+                MetricNames.lag,
+                [lag.topic, String(lag.partition)],
+                Double(lag.records)
+            )
+        }
+    }
+
+    private static func writeModel(_ status: EngineStatus, _ text: inout MetricsWriter) {
+        let model = status.model
+        text.metric(MetricNames.modelVersion, model?.version ?? 0)
+        text.metric(MetricNames.modelStep, model?.step ?? 0)
+        if let model {
+            text.metric(
+                MetricNames.modelTrained,
+                Double(model.trainedAtMilliseconds) / 1000
+            )
+            text.metric(MetricNames.modelTraining, model.trainingCustomers)
+            text.begin(MetricNames.explainedVariance)
+            for (index, ratio) in model.explainedVarianceRatio.enumerated() {
+                text.sample(MetricNames.explainedVariance, [String(index + 1)], ratio)
+            }
+            text.metric(MetricNames.inertia, model.inertia)
+            text.metric(MetricNames.emptyFeatures, model.featuresWithoutData.count)
+            text.begin(MetricNames.segmentCustomers)
+            for segment in model.segments {
+                text.sample(
+                    MetricNames.segmentCustomers,
+                    [String(segment.id), segment.key],
+                    Double(segment.customers)
+                )
+            }
+        }
+        text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
+    }
+}
+
+/// Writes metrics in the text format.
+struct MetricsWriter {
+    /// What was written.
+    private(set) var text = ""
+
+    /// Begins a metric whose samples follow.
+    mutating func begin(_ metric: MetricName) {
+        text +=
+            "# HELP \(metric.name) \(metric.help)\n# TYPE \(metric.name) \(metric.kind.rawValue)\n"
+    }
+
+    /// One sample, with the values of the metric's labels in their order.
+    mutating func sample(_ metric: MetricName, _ labels: [String], _ value: Double) {
+        precondition(labels.count == metric.labels.count)
+        write(metric.name, Array(zip(metric.labels, labels)), value)
+    }
+
+    /// A metric without labels.
+    mutating func metric(_ metric: MetricName, _ value: Double) {
+        begin(metric)
+        sample(metric, [], value)
+    }
+
+    /// A metric without labels.
+    mutating func metric(_ metric: MetricName, _ value: Int) { self.metric(metric, Double(value)) }
+
+    /// A metric with one label.
+    mutating func metric(_ metric: MetricName, by counts: [String: Int]) {
+        begin(metric)
+        for (label, count) in counts.sorted(by: { $0.key < $1.key }) {
+            sample(metric, [label], Double(count))
+        }
+    }
+
+    /// A histogram without labels.
+    mutating func histogram(_ metric: MetricName, _ histogram: DurationHistogram) {
+        begin(metric)
+        var total = 0
+        for (bound, count) in zip(DurationHistogram.bounds + [.infinity], histogram.counts) {
+            total += count
+            let label = bound == .infinity ? "+Inf" : Self.number(bound)
+            write("\(metric.name)_bucket", [("le", label)], Double(total))
+        }
+        write("\(metric.name)_sum", [], histogram.sum)
+        write("\(metric.name)_count", [], Double(total))
+    }
+
+    private mutating func write(_ name: String, _ labels: [(String, String)], _ value: Double) {
+        text += name
+        if !labels.isEmpty {
+            let pairs = labels.map { "\($0.0)=\"\(Self.escaped($0.1))\"" }
+            text += "{\(pairs.joined(separator: ","))}"
+        }
+        text += " \(Self.number(value))\n"
+    }
+
+    /// Whole numbers without a fraction, others in shortest round-trip form.
+    private static func number(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value > 0 ? "+Inf" : "-Inf" }
+        if value == value.rounded(), abs(value) < 9e15 { return String(Int64(value)) }
+        return "\(value)"
+    }
+
+    private static func escaped(_ text: String) -> String {
+        var escaped = ""
+        for character in text {
+            switch character {
+            case "\\": escaped += "\\\\"
+            case "\"": escaped += "\\\""
+            case "\n": escaped += "\\n"
+            default: escaped.append(character)
+            }
+        }
+        return escaped
+    }
+}
+
+extension Duration {
+    /// Length in seconds.
+    var seconds: Double {
+        Double(components.seconds) + Double(components.attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,71 @@
+import Engine
+
+/// A status as `/api/status` shows it.
+enum StatusJSON {
+    /// Renders everything but the model bundle, which has an address of its own.
+    ///
+    /// - Parameters:
+    ///   - status: what was published last.
+    ///   - now: monotonic clock.
+    static func render(_ status: EngineStatus, now: ContinuousClock.Instant) -> String {
+        let object: JSONText = .object([
+            "state": .text(status.state.rawValue),
+            "since": .integer(status.sinceMilliseconds),
+            "ready": .flag(status.unreadiness == nil),
+            "not_ready_because": .optional(status.unreadiness),
+            "last_turn_age_seconds": .number((now - status.lastTurn).seconds),
+            "broker_down_since": .optional(status.brokerDownSinceMilliseconds),
+            "last_error": .optional(status.lastError),
+            "partitions": .list(status.assignedPartitions.map { .integer(Int64($0)) }),
+            "restore": .object([
+                "done": .integer(status.restore.done), "target": .integer(status.restore.target),
+            ]),
+            "customers": .integer(Int64(status.customers)),
+            "records": .integer(Int64(status.records)),
+            "events": .counts(status.eventsByType),
+            "duplicates": .integer(Int64(status.duplicates)),
+            "unmatched_reversals": .integer(Int64(status.unmatchedReversals)),
+            "rejections": .counts(status.rejectionsByReason),
+            "outputs": .counts(status.outputsByType),
+            "transactions": .object([
+                "committed": .integer(Int64(status.transactions)),
+                "aborted": .integer(Int64(status.abortedTransactions)),
+                "last_seconds": status.transactionDurations.last.map { .number($0) } ?? .null,
+            ]),
+            "lag": .list(status.lags.map(lag)),
+            "model": status.model.map(model) ?? .null,
+            "churn": .object([
+                "ready": .flag(status.churnMissing == nil),
+                "missing": .optional(status.churnMissing),
+            ]),
+        ])
+        return object.encoded
+    }
+
+    private static func lag(_ lag: EngineStatus.Lag) -> JSONText {
+        .object([
+            "topic": .text(lag.topic), "partition": .integer(Int64(lag.partition)),
+            "records": .integer(lag.records),
+        ])
+    }
+
+    private static func model(_ model: EngineStatus.Model) -> JSONText {
+        .object([
+            "version": .integer(Int64(model.version)),
+            "step": .integer(Int64(model.step)),
+            "trained_at": .integer(model.trainedAtMilliseconds),
+            "training_customers": .integer(Int64(model.trainingCustomers)),
+            "explained_variance_ratio": .list(model.explainedVarianceRatio.map { .number($0) }),
+            "inertia": .number(model.inertia),
+            "features_without_data": .list(model.featuresWithoutData.map { .text($0) }),
+            "segments": .list(
+                model.segments.map {
+                    .object([
+                        "id": .integer(Int64($0.id)), "key": .text($0.key), "name": .text($0.name),
+                        "customers": .integer(Int64($0.customers)),
+                    ])
+                }
+            ),
+        ])
+    }
+}

@@ -1,0 +1,210 @@
+/// One metric: its name, what it counts, and its labels.
+public struct MetricName: Sendable, Equatable {
+    /// Kind of a metric in the sense of Prometheus.
+    public enum Kind: String, Sendable {
+        /// Only grows.
+        case counter
+        /// Goes up and down.
+        case gauge
+        /// Counts in buckets.
+        case histogram
+    }
+
+    /// `segmentd_<noun>_<unit>[_total]`.
+    public let name: String
+    /// Kind.
+    public let kind: Kind
+    /// One sentence for people.
+    public let help: String
+    /// Names of labels; their values are bounded and never a customer.
+    public let labels: [String]
+
+    init(_ name: String, _ kind: Kind, _ help: String, labels: [String] = []) {
+        self.name = name
+        self.kind = kind
+        self.help = help
+        self.labels = labels
+    }
+}
+
+/// Every metric that `/metrics` shows.
+public enum MetricNames {
+    /// 1 for the state the engine is in, 0 for the others.
+    public static let state = MetricName(
+        "segmentd_state",
+        .gauge,
+        "1 for the state the engine is in.",
+        labels: ["state"]
+    )
+    /// 1 when ready.
+    public static let ready = MetricName(
+        "segmentd_ready",
+        .gauge,
+        "1 when running with everything restored, as /readyz says."
+    )
+    /// Age of the last turn.
+    public static let turnAge = MetricName(
+        "segmentd_loop_turn_age_seconds",
+        .gauge,
+        "Time since the engine's loop last turned."
+    )
+    /// Broker outage.
+    public static let brokerDown = MetricName(
+        "segmentd_broker_down_seconds",
+        .gauge,
+        "Time since the last broker was lost; 0 while one answers."
+    )
+    /// Assigned partitions.
+    public static let assignedPartitions = MetricName(
+        "segmentd_assigned_partitions",
+        .gauge,
+        "Input partitions that the consumer group gave to this worker."
+    )
+    /// Restore, done.
+    public static let restoreDone = MetricName(
+        "segmentd_restore_done_records",
+        .gauge,
+        "Changelog offsets passed by the restore of the present assignment."
+    )
+    /// Restore, target.
+    public static let restoreTarget = MetricName(
+        "segmentd_restore_target_records",
+        .gauge,
+        "Changelog offsets to pass by the restore of the present assignment."
+    )
+    /// Customers.
+    public static let customers = MetricName(
+        "segmentd_customers",
+        .gauge,
+        "Customers in the table of this worker."
+    )
+    /// Records.
+    public static let records = MetricName(
+        "segmentd_records_total",
+        .counter,
+        "Input records read."
+    )
+    /// Events.
+    public static let events = MetricName(
+        "segmentd_events_total",
+        .counter,
+        "Events applied, by type.",
+        labels: ["type"]
+    )
+    /// Duplicates.
+    public static let duplicates = MetricName(
+        "segmentd_duplicate_events_total",
+        .counter,
+        "Events that were recognised as seen before and changed nothing."
+    )
+    /// Unmatched reversals.
+    public static let unmatchedReversals = MetricName(
+        "segmentd_unmatched_reversals_total",
+        .counter,
+        "Reversals of orders that the customer's ledger no longer or not yet holds."
+    )
+    /// Rejections.
+    public static let rejections = MetricName(
+        "segmentd_rejections_total",
+        .counter,
+        "Records sent to the dead-letter topic, by reason.",
+        labels: ["reason"]
+    )
+    /// Outputs.
+    public static let outputs = MetricName(
+        "segmentd_outputs_total",
+        .counter,
+        "Decisions published, by type.",
+        labels: ["type"]
+    )
+    /// Transactions.
+    public static let transactions = MetricName(
+        "segmentd_transactions_total",
+        .counter,
+        "Transactions committed."
+    )
+    /// Aborted transactions.
+    public static let abortedTransactions = MetricName(
+        "segmentd_aborted_transactions_total",
+        .counter,
+        "Transactions aborted; their input was read again."
+    )
+    /// Transaction time.
+    public static let transactionDuration = MetricName(
+        "segmentd_transaction_duration_seconds",
+        .histogram,
+        "Time from begin to commit of committed transactions."
+    )
+    /// Lag.
+    public static let lag = MetricName(
+        "segmentd_lag_records",
+        .gauge,
+        "Records between the committed offset and the end of an input partition.",
+        labels: ["topic", "partition"]
+    )
+    /// Model version.
+    public static let modelVersion = MetricName(
+        "segmentd_model_version",
+        .gauge,
+        "Version of the model in use; 0 before the first."
+    )
+    /// Model step.
+    public static let modelStep = MetricName(
+        "segmentd_model_step",
+        .gauge,
+        "Step of the centroids of the model in use."
+    )
+    /// Time of training.
+    public static let modelTrained = MetricName(
+        "segmentd_model_trained_timestamp_seconds",
+        .gauge,
+        "When the model in use was trained, in seconds since 1970."
+    )
+    /// Customers in training.
+    public static let modelTraining = MetricName(
+        "segmentd_model_training_customers",
+        .gauge,
+        "Customers that the model in use was trained on."
+    )
+    /// Explained variance.
+    public static let explainedVariance = MetricName(
+        "segmentd_model_explained_variance_ratio",
+        .gauge,
+        "Share of the total variance in each principal component.",
+        labels: ["component"]
+    )
+    /// Inertia.
+    public static let inertia = MetricName(
+        "segmentd_model_inertia",
+        .gauge,
+        "Sum of squared distances to the centroids in PCA space at training."
+    )
+    /// Features without data.
+    public static let emptyFeatures = MetricName(
+        "segmentd_model_empty_features",
+        .gauge,
+        "Features that nobody has yet and that weigh nothing."
+    )
+    /// Segment sizes.
+    public static let segmentCustomers = MetricName(
+        "segmentd_segment_customers",
+        .gauge,
+        "Customers of each segment.",
+        labels: ["segment", "key"]
+    )
+    /// Churn readiness.
+    public static let churnReady = MetricName(
+        "segmentd_churn_ready",
+        .gauge,
+        "1 once there are churn bands."
+    )
+
+    /// All of them, in the order of `/metrics`.
+    public static let all: [MetricName] = [
+        state, ready, turnAge, brokerDown, assignedPartitions, restoreDone, restoreTarget,
+        customers, records, events, duplicates, unmatchedReversals, rejections, outputs,
+        transactions, abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
+        modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
+        segmentCustomers, churnReady,
+    ]
+}

@@ -1,0 +1,163 @@
+import AdminServer
+import Engine
+import Foundation
+import Logging
+import ServiceLifecycle
+import Testing
+
+#if canImport(FoundationNetworking)
+    import FoundationNetworking
+#endif
+
+/// Runs a server on free ports while `body` asks it, then ends it gracefully.
+private func withServer(
+    metrics: Bool = false,
+    _ board: StatusBoard,
+    _ mailbox: Mailbox,
+    _ body: @Sendable ([ListenAddress]) async throws -> Void
+) async throws {
+    var configuration = AdminConfiguration()
+    configuration.listen.port = 0
+    if metrics { configuration.metricsListen = ListenAddress(host: "127.0.0.1", port: 0) }
+    let (addresses, listening) = AsyncStream.makeStream(of: ListenAddress.self)
+    var logger = Logger(label: "test")
+    logger.logLevel = .critical
+    let server = try AdminServer(
+        configuration: configuration,
+        board: board,
+        mailbox: mailbox,
+        logger: logger,
+        wallMilliseconds: { 0 },
+        onListening: { listening.yield($0) }
+    )
+    let group = ServiceGroup(services: [server], logger: logger)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+        tasks.addTask { try await group.run() }
+        var known: [ListenAddress] = []
+        for await address in addresses {
+            known.append(address)
+            if known.count == (metrics ? 2 : 1) { break }
+        }
+        try await body(known)
+        await group.triggerGracefulShutdown()
+        try await tasks.waitForAll()
+    }
+}
+
+private func get(_ address: ListenAddress, _ path: String) async throws -> (Int, String) {
+    let url = try #require(URL(string: "http://\(address)\(path)"))
+    let (data, response) = try await URLSession.shared.data(from: url)
+    let status = try #require(response as? HTTPURLResponse).statusCode
+    return (status, String(decoding: data, as: UTF8.self))
+}
+
+@Suite(.timeLimit(.minutes(1))) struct AdminServerTests {
+    @Test func everyAddressAnswers() async throws {
+        let mailbox = Mailbox()
+        try await withServer(runningBoard(now: .now), mailbox) { addresses in
+            let address = try #require(addresses.first)
+            #expect(try await get(address, "/healthz") == (200, "ok\n"))
+            #expect(try await get(address, "/readyz") == (200, "ready\n"))
+            #expect(try await get(address, "/api/model") == (200, "{\"version\":12}"))
+            #expect(try await get(address, "/api/status").1.contains("\"customers\":2240"))
+            #expect(try await get(address, "/metrics").1.contains("segmentd_customers 2240\n"))
+            let missing = (404, "{\"error\":\"no such address\"}")
+            for path in [
+                "/", "/nothing", "/api", "/api/customers/a/b", "/api/customers", "/metrics/",
+            ] {
+                let answer = try await get(address, path)
+                #expect(answer == missing, "\(path)")
+            }
+        }
+    }
+
+    @Test func customersAreAskedThroughTheMailbox() async throws {
+        let mailbox = Mailbox()
+        try await withServer(runningBoard(now: .now), mailbox) { addresses in
+            let address = try #require(addresses.first)
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    while !Task.isCancelled {
+                        mailbox.drain { request in
+                            request.customer == "c/ü 1"
+                                ? Array("{\"customer_id\":\"c/ü 1\"}".utf8) : nil
+                        }
+                        await Task.yield()
+                    }
+                }
+                let found = try await get(address, "/api/customers/c%2F%C3%BC%201")
+                #expect(found == (200, "{\"customer_id\":\"c/ü 1\"}"))
+                let unknown = try await get(address, "/api/customers/c-2")
+                #expect(unknown == (404, "{\"error\":\"unknown customer\"}"))
+                tasks.cancelAll()
+                try await tasks.waitForAll()
+            }
+        }
+    }
+
+    @Test func theMetricsAddressShowsNoPersonalData() async throws {
+        try await withServer(
+            metrics: true,
+            runningBoard(now: .now),
+            Mailbox()
+        ) { addresses in
+            var served = 0
+            for address in addresses {
+                #expect(try await get(address, "/metrics").0 == 200)
+                #expect(try await get(address, "/healthz").0 == 200)
+                if try await get(address, "/api/status").0 == 200 { served += 1 }
+            }
+            #expect(addresses.count == 2 && served == 1)
+        }
+    }
+
+    @Test func aTakenAddressEndsTheServer() async throws {
+        try await withServer(runningBoard(now: .now), Mailbox()) { addresses in
+            var configuration = AdminConfiguration()
+            configuration.listen.port = 0
+            configuration.metricsListen = addresses.first
+            let second = try AdminServer(
+                configuration: configuration,
+                board: StatusBoard(sinceMilliseconds: 0),
+                mailbox: Mailbox(),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                wallMilliseconds: { 0 }
+            )
+            await #expect(throws: (any Error).self) { try await second.run() }
+        }
+    }
+
+    @Test func remoteAddressesNeedConsent() throws {
+        var configuration = AdminConfiguration()
+        for host in ["127.0.0.1", "127.8.9.1", "localhost", "::1"] {
+            configuration.listen.host = host
+            #expect(configuration.validate().isEmpty, "\(host)")
+        }
+        for host in ["0.0.0.0", "::", "10.0.0.1", "127.example.org", "127.0.0.1.example.org"] {
+            configuration.listen.host = host
+            #expect(configuration.validate().map(\.key) == ["admin.listen"], "\(host)")
+            #expect(throws: AdminConfiguration.Problem.self) {
+                try AdminServer(
+                    configuration: configuration,
+                    board: StatusBoard(sinceMilliseconds: 0),
+                    mailbox: Mailbox(),
+                    logger: Logger(label: "test"),
+                    wallMilliseconds: { 0 }
+                )
+            }
+        }
+        configuration.allowRemote = true
+        #expect(configuration.validate().isEmpty)
+    }
+
+    @Test func addressesAreReadAndWrittenBack() {
+        for text in ["127.0.0.1:9464", "localhost:0", "[::1]:65535", "a.example:1"] {
+            #expect(ListenAddress(text)?.description == text)
+        }
+        for text in [
+            "9464", ":9464", "host", "host:", "host:x", "h:65536", "::1:5", "a b:1", "h:-1",
+        ] {
+            #expect(ListenAddress(text) == nil, "\(text)")
+        }
+    }
+}

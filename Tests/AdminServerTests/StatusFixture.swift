@@ -1,0 +1,36 @@
+import Engine
+
+/// A board of an engine that runs with a model, and the moments it was published at.
+func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
+    let board = StatusBoard(sinceMilliseconds: 1_000_000, now: now)
+    board.move(to: .restoring, atMilliseconds: 1_001_000)
+    board.move(to: .running, atMilliseconds: 1_002_000)
+    board.update { status in
+        status.assignedPartitions = [0, 3]
+        status.customers = 2240
+        status.records = 10_000
+        status.eventsByType["order.placed"] = 9000
+        status.rejectionsByReason["malformed_json"] = 7
+        status.outputsByType["segment.changed"] = 12
+        status.transactions = 3
+        status.transactionDurations.add(seconds: 0.004)
+        status.transactionDurations.add(seconds: 0.05)
+        status.transactionDurations.add(seconds: 60)
+        status.lags = [.init(topic: "customer \"events\"", partition: 3, records: 42)]
+        status.model = EngineStatus.Model(
+            version: 12,
+            step: 40_711,
+            trainedAtMilliseconds: 1_500,
+            trainingCustomers: 2236,
+            explainedVarianceRatio: [0.25, 0.125],
+            inertia: 6315.5,
+            segments: [
+                .init(id: 1, key: "new-customers", name: "New \"customers\"", customers: 821)
+            ],
+            featuresWithoutData: ["income"]
+        )
+        status.modelBundleJSON = "{\"version\":12}"
+        status.churnMissing = "12 of 100 repeat buyers"
+    }
+    return board
+}
