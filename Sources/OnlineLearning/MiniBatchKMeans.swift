@@ -18,7 +18,7 @@ public struct MiniBatchKMeans: Sendable, Equatable {
 
     /// Creates sums without members.
     public init(clusterCount: Int, dimension: Int) {
-        precondition(clusterCount > 0 && dimension > 0, "sizes must be positive")
+        precondition(clusterCount >= 0 && dimension > 0, "sizes must be positive")
         self.clusterCount = clusterCount
         self.dimension = dimension
         sums = [Double](repeating: 0, count: clusterCount * dimension)
@@ -83,6 +83,12 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         // Nothing is left, so what the sums still hold is rounding.
         clusterWeights[cluster] = 0
         for j in 0..<dimension { sums[cluster * dimension + j] = 0 }
+    }
+
+    /// Multiplies one column of all sums, as a change of landmark does; a power of two loses nothing.
+    public mutating func rescale(column: Int, factor: Double) {
+        precondition((0..<dimension).contains(column), "no such column")
+        for cluster in 0..<clusterCount { sums[cluster * dimension + column] *= factor }
     }
 
     /// Adds the members of another set of sums with the same shape.

@@ -243,6 +243,16 @@ struct SchemaBuilder {
         }
         compileDecays()
         for (index, slot) in configuration.slots.enumerated() { compile(slot, at: index) }
+        // Without slots by category or channel, those over all tell spending and orders.
+        if spentSlots.isEmpty {
+            spentSlots = amountSlots.filter { $0.decay < 0 && $0.filter < 0 }.prefix(1).map(
+                \.number
+            )
+        }
+        if orderSlots.isEmpty {
+            orderSlots = orderCountSlots.filter { $0.decay < 0 && $0.filter < 0 && $0.discount < 0 }
+                .prefix(1).map(\.number)
+        }
         for feature in configuration.features { compile(feature) }
         featureNames = CompiledSchema.featureNames(of: configuration)
         missable = features.indices.filter { canBeMissing(features[$0]) }

@@ -1,7 +1,7 @@
 /// A fixed 64-bit hash (FNV-1a with a final mix), the same on every machine and in every run.
 ///
 /// For fingerprints and lookup tables; not against an adversary.
-enum StableHash {
+public enum StableHash {
     /// Hash of a string's UTF-8.
     static func hash(of string: String) -> UInt64 {
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
@@ -10,7 +10,7 @@ enum StableHash {
     }
 
     /// Hash of a range of bytes, eight at a time.
-    static func hash(of bytes: [UInt8], range: Range<Int>, seed: UInt64 = 0) -> UInt64 {
+    public static func hash(of bytes: [UInt8], range: Range<Int>, seed: UInt64 = 0) -> UInt64 {
         var hash = mix(seed ^ (0x9e37_79b9_7f4a_7c15 &+ UInt64(range.count)))
         var index = range.lowerBound
         while index + 8 <= range.upperBound {

@@ -88,3 +88,12 @@ extension Range<Int> {
         lowerBound..<Swift.min(upperBound, lowerBound + count)
     }
 }
+
+/// Times outside of events, such as on a command line, read as events are.
+public enum EventTime {
+    /// Milliseconds since 1970 of a date (00:00Z) or an RFC 3339 time, nil when it is neither.
+    public static func parse(_ text: String) -> Int64? {
+        let bytes = Array(text.utf8)
+        return bytes.count < 10 ? nil : TimeText.parse(bytes, 0..<bytes.count)
+    }
+}

@@ -1,0 +1,112 @@
+import EventLog
+import Segmentation
+
+/// What can end a turn early.
+enum LoopFault: Error {
+    case log(LogError)
+    case restore(String)
+}
+
+/// What the loop tells its owner, to be logged; nothing per event.
+public enum EngineReport: Sendable, Equatable {
+    /// The group gave partitions, and their state is restored.
+    case assigned(partitions: [Int32], customers: Int, milliseconds: Int)
+    /// The group took partitions away.
+    case revoked(partitions: [Int32])
+    /// A fault that is retried; said once until something succeeds.
+    case retrying(String)
+    /// It works again.
+    case recovered
+    /// A transaction was aborted and will be done again.
+    case aborted(String)
+    /// A refit failed; the model in force stays.
+    case refitFailed(String)
+    /// A new version is in force.
+    case newModel(version: Int, customers: Int, segments: [String])
+}
+
+/// Waits that double, from 50 ms to 2 s.
+struct Backoff {
+    private var milliseconds = 50
+    private(set) var isWaiting = false
+
+    mutating func reset() { self = Backoff() }
+
+    mutating func next() -> Int {
+        defer {
+            milliseconds = min(2_000, milliseconds * 2)
+            isWaiting = true
+        }
+        return milliseconds
+    }
+}
+
+extension CommitLoop where Log: ~Copyable {
+    /// Calls the log, again and again while the remedy is to retry and a transaction allows it.
+    mutating func attempt(
+        _ call: (inout Self) throws(LogError) -> Void
+    ) throws(LoopFault) {
+        let limit = clock.monotonicMicroseconds() + 5_000_000
+        var waits = Backoff()
+        while true {
+            do throws(LogError) {
+                try call(&self)
+                return
+            } catch {
+                // Within a transaction the coordinator's patience bounds ours.
+                guard error.remedy == .retry, transaction.isOpen,
+                    clock.monotonicMicroseconds() < limit
+                else { throw .log(error) }
+                clock.sleep(milliseconds: waits.next())
+            }
+        }
+    }
+
+    /// The one place where faults are told apart.
+    ///
+    /// - Returns: how the loop ends, nil when it goes on.
+    mutating func recover(from fault: LoopFault, after waits: inout Backoff) -> CommitLoopEnd? {
+        switch fault {
+        case .restore(let reason): return .corruptState(reason)
+        case .log(let error):
+            board.update { $0.lastError = error.description }
+            switch error.remedy {
+            case .restartProcess: return error.isFenced ? .fenced(error) : .failed(error)
+            case .abortTransaction: return abort(because: error)
+            case .retry:
+                if transaction.isOpen { return abort(because: error) }
+                if !waits.isWaiting { report(.retrying(error.description)) }
+                clock.sleep(milliseconds: waits.next())
+                return nil
+            }
+        }
+    }
+
+    /// Aborts, drops the pending layer and rewinds to the committed offsets.
+    private mutating func abort(because error: LogError) -> CommitLoopEnd? {
+        report(.aborted(error.description))
+        aborted += 1
+        if transaction.isOpen {
+            core.abort()
+            output.removeAll()
+            positions.abort()
+            transaction = OpenTransaction()
+        }
+        var waits = Backoff()
+        let limit = clock.monotonicMicroseconds() + 30_000_000
+        while true {
+            do throws(LogError) {
+                try log.abortTransaction()
+                if !positions.partitions.isEmpty {
+                    try log.startConsuming(from: positions.committed)
+                }
+                return nil
+            } catch {
+                guard error.remedy == .retry, clock.monotonicMicroseconds() < limit else {
+                    return error.isFenced ? .fenced(error) : .failed(error)
+                }
+                clock.sleep(milliseconds: waits.next())
+            }
+        }
+    }
+}

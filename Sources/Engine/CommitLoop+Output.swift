@@ -1,0 +1,210 @@
+import EventLog
+import Foundation
+import Segmentation
+
+extension CommitLoop where Log: ~Copyable {
+    /// Produces what the core gathered, and forgets it.
+    mutating func produceOutput() throws(LoopFault) {
+        guard !output.records.isEmpty else { return }
+        producedHeaders.removeAll(keepingCapacity: true)
+        for header in output.headers {
+            producedHeaders.append(HeaderView(name: header.name, value: header.value))
+        }
+        for record in output.records {
+            let produced: ProducedRecord
+            switch record.destination {
+            case .segments:
+                produced = ProducedRecord(
+                    topic: .segments,
+                    partition: nil,
+                    key: record.key,
+                    value: record.value,
+                    headers: record.headers
+                )
+                if record.value == nil { transaction.tombstones += 1 }
+            case .changelog:
+                // Never through a partitioner: the row lives where its input lives.
+                produced = ProducedRecord(
+                    topic: .changelog,
+                    partition: record.partition,
+                    key: record.key,
+                    value: record.value
+                )
+            case .model:
+                transaction.writesModel = true
+                produced = ProducedRecord(
+                    topic: .model,
+                    partition: 0,
+                    key: record.key,
+                    value: record.value
+                )
+            }
+            do throws(LogError) {
+                try log.produce(produced, bytes: output.bytes, headers: producedHeaders)
+            } catch {
+                throw .log(error)
+            }
+        }
+        output.removeAll()
+    }
+
+    /// Sends records that cannot be used to the dead-letter topic, key and value untouched.
+    mutating func produceRejections() throws(LoopFault) {
+        for rejected in output.rejections {
+            let record = batch.records[rejected.recordIndex]
+            var letter = DeadLetter(record, of: batch)
+            letter.append("segmentd-reason", rejected.rejection.reason.rawValue)
+            letter.append("segmentd-detail", rejected.rejection.detail)
+            letter.append("segmentd-topic", configuration.eventTopics[record.topicIndex])
+            letter.append("segmentd-partition", String(record.partition))
+            letter.append("segmentd-offset", String(record.offset))
+            do throws(LogError) {
+                try log.produce(letter.record, bytes: letter.bytes, headers: letter.headers)
+            } catch {
+                throw .log(error)
+            }
+        }
+    }
+
+    /// Publishes the status, a few times a second at most.
+    mutating func publishStatus(force: Bool) {
+        let now = clock.monotonicMicroseconds()
+        guard force || now >= nextStatus else { return }
+        nextStatus = now + 200_000
+        let counters = core.counters
+        let customers = core.customerCount
+        let lags = currentLags()
+        let (committed, aborted) = (transactions, self.aborted)
+        let partitions = positions.partitions.sorted()
+        let model = core.model
+        let json = publishedVersion == model?.version ? nil : bundleJSON()
+        let isNewVersion = model != nil && publishedVersion != model?.version
+        board.update { status in
+            status.customers = customers
+            status.assignedPartitions = partitions
+            status.records = counters.records
+            status.eventsByType = counters.eventsByType
+            status.duplicates = counters.duplicates
+            status.unmatchedReversals = counters.unmatchedReversals
+            for (index, reason) in RejectionReason.allCases.enumerated() {
+                status.rejectionsByReason[reason.rawValue] = counters.rejections[index]
+            }
+            status.outputsByType["segment.changed"] = counters.segmentChanged
+            status.outputsByType["churn.changed"] = counters.churnChanged
+            status.outputsByType["decision.refreshed"] = counters.refreshed
+            status.transactions = committed
+            status.abortedTransactions = aborted
+            status.lags = lags
+            status.churnMissing =
+                model.map { $0.churn == nil || $0.churnPending != nil ? $0.churnPending : nil }
+                ?? "no model yet"
+            status.model = model.map(EngineStatus.Model.init)
+            if let json { status.modelBundleJSON = json }
+        }
+        if isNewVersion, let model {
+            publishedVersion = model.version
+            report(
+                .newModel(
+                    version: model.version,
+                    customers: model.customers,
+                    segments: model.segments.map { "\($0.name) (\($0.customers))" }
+                )
+            )
+        }
+    }
+
+    private func bundleJSON() -> String? {
+        do {
+            return try core.bundle.map { String(decoding: try $0.json(), as: UTF8.self) }
+        } catch {
+            preconditionFailure("a model that is no JSON: \(error)")
+        }
+    }
+
+    private func currentLags() -> [EngineStatus.Lag] {
+        positions.committed.compactMap { offset in
+            guard
+                let end = log.knownEndOffset(
+                    topicIndex: offset.topicIndex,
+                    partition: offset.partition
+                )
+            else { return nil }
+            return EngineStatus.Lag(
+                topic: configuration.eventTopics[offset.topicIndex],
+                partition: offset.partition,
+                records: max(0, end - (offset.offset ?? 0))
+            )
+        }
+    }
+}
+
+extension EngineStatus.Model {
+    init(_ model: SegmentModel) {
+        self.init(
+            version: model.version,
+            step: model.step,
+            trainedAtMilliseconds: model.trainedAt,
+            trainingCustomers: model.trainingCustomers,
+            explainedVarianceRatio: model.explainedVarianceRatio,
+            inertia: model.inertia,
+            segments: model.segments.map {
+                EngineStatus.Segment(
+                    id: $0.id,
+                    key: $0.key,
+                    name: $0.name,
+                    customers: $0.customers
+                )
+            }.sorted { $0.id < $1.id },
+            featuresWithoutData: zip(model.featureNames, model.isWithoutData)
+                .filter(\.1).map(\.0)
+        )
+    }
+}
+
+extension Mailbox {
+    /// Answers questions about customers from the core.
+    func answer(from core: inout SegmentationCore) {
+        drain { request in core.explain(customer: Array(request.customer.utf8)) }
+    }
+}
+
+/// A dead letter: the original key, value and headers, with ours behind.
+private struct DeadLetter {
+    private(set) var bytes: [UInt8] = []
+    private(set) var headers: [HeaderView] = []
+    private var key: Range<Int>?
+    private var value: Range<Int>?
+
+    init(_ record: RecordView, of batch: RecordBatch) {
+        func copy(_ range: Range<Int>?, into bytes: inout [UInt8]) -> Range<Int>? {
+            guard let range else { return nil }
+            let start = bytes.count
+            bytes.append(contentsOf: batch.bytes[range])
+            return start..<bytes.count
+        }
+        key = copy(record.key, into: &bytes)
+        value = copy(record.value, into: &bytes)
+        for header in batch.headers[record.headers] {
+            guard let name = copy(header.name, into: &bytes) else { continue }
+            headers.append(HeaderView(name: name, value: copy(header.value, into: &bytes)))
+        }
+    }
+
+    mutating func append(_ name: String, _ text: String) {
+        let start = bytes.count
+        bytes.append(contentsOf: name.utf8)
+        let middle = bytes.count
+        bytes.append(contentsOf: text.utf8)
+        headers.append(HeaderView(name: start..<middle, value: middle..<bytes.count))
+    }
+
+    var record: ProducedRecord {
+        ProducedRecord(
+            topic: .rejected,
+            partition: nil,
+            key: key,
+            value: value,
+            headers: 0..<headers.count
+        )
+    }
+}

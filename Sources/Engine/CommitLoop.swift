@@ -1,0 +1,315 @@
+public import EventLog
+public import Segmentation
+import Synchronization
+
+/// Wall and monotonic time, so that the simulation runs the same code on a virtual clock.
+public protocol EngineClock: Sendable {
+    /// Wall clock, in milliseconds since 1970.
+    func wallMilliseconds() -> Int64
+    /// A clock that never goes back, in microseconds.
+    func monotonicMicroseconds() -> Int64
+    /// Waits.
+    func sleep(milliseconds: Int)
+}
+
+/// Limits of the commit loop.
+public struct CommitLoopConfiguration: Sendable {
+    /// Longest time that a transaction stays open, in milliseconds.
+    public var intervalMaximumMilliseconds = 100
+    /// Shortest time, in milliseconds.
+    public var intervalMinimumMilliseconds = 10
+    /// Input records of a transaction, at most.
+    public var transactionRecords = 20_000
+    /// Input bytes of a transaction, at most.
+    public var transactionBytes = 8 << 20
+    /// Rows that are scored again per turn after a refit.
+    public var rescoreRows = 2_000
+    /// A model was given with `--model`: the model topic is not read.
+    public var isModelGiven = false
+    /// Input topics, for lag.
+    public var eventTopics: [String] = []
+
+    /// Creates the defaults.
+    public init() {}
+}
+
+/// Why the loop ended.
+public enum CommitLoopEnd: Sendable, Equatable {
+    /// It was asked to stop; everything read is committed.
+    case drained
+    /// A newer producer of the same transactional id took over.
+    case fenced(LogError)
+    /// A fault that only a restart mends.
+    case failed(LogError)
+    /// State that must not be used: what, where, and what to do.
+    case corruptState(String)
+}
+
+/// Runs the core over the log exactly once.
+///
+/// ```
+///              records, refit, slice             interval or limit
+///     idle ---------------------> transacting ---------------------> committing
+///      ^                            |    |                            |   |
+///      |        abort, rewind       |    | fatal                      |   |
+///      +----------------------------+    +----------> ended <---------+   |
+///      +------------------------------------------------------------------+
+/// ```
+///
+/// Outputs, changelog rows, dead letters, model records and input offsets share one transaction. Recovery
+/// is the start-up path: committed offsets, then the changelog up to the high watermark taken afterwards.
+public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>: ~Copyable {
+    var log: Log
+    var core: SegmentationCore
+    let clock: Clock
+    let board: StatusBoard
+    let mailbox: Mailbox
+    let configuration: CommitLoopConfiguration
+    let report: @Sendable (EngineReport) -> Void
+
+    var batch = RecordBatch()
+    var output = StepOutput()
+    var inputHeaders: [InputHeader] = []
+    var producedHeaders: [HeaderView] = []
+    var positions = PartitionPositions()
+    var transaction = OpenTransaction()
+    var commitMicroseconds: Int64 = 5_000
+    var lastModelRead: Int64 = 0
+    var transactions = 0
+    var aborted = 0
+    var publishedVersion = -1
+    var nextStatus: Int64 = 0
+
+    /// What the open transaction holds so far.
+    struct OpenTransaction {
+        var isOpen = false
+        var startedAt: Int64 = 0
+        var records = 0
+        var bytes = 0
+        var writesModel = false
+        var tombstones = 0
+    }
+
+    /// Creates a loop that has not begun.
+    public init(
+        log: consuming Log,
+        core: consuming SegmentationCore,
+        clock: Clock,
+        board: StatusBoard,
+        mailbox: Mailbox,
+        configuration: CommitLoopConfiguration,
+        report: @escaping @Sendable (EngineReport) -> Void
+    ) {
+        self.log = log
+        self.core = core
+        self.clock = clock
+        self.board = board
+        self.mailbox = mailbox
+        self.configuration = configuration
+        self.report = report
+    }
+
+    /// Runs until it is told to stop or a fault ends it.
+    ///
+    /// - Parameter shouldStop: asked once a turn.
+    public mutating func run(until shouldStop: () -> Bool) -> CommitLoopEnd {
+        let end = runToEnd(until: shouldStop)
+        publishStatus(force: true)
+        mailbox.close()
+        log.close()
+        board.move(to: .stopped, atMilliseconds: clock.wallMilliseconds())
+        return end
+    }
+
+    private mutating func runToEnd(until shouldStop: () -> Bool) -> CommitLoopEnd {
+        var waits = Backoff()
+        var isInitialised = false
+        while !shouldStop() {
+            do throws(LoopFault) {
+                if !isInitialised {
+                    try attempt { (loop) throws(LogError) in try loop.log.initTransactions() }
+                    isInitialised = true
+                }
+                try turn()
+                waits.reset()
+            } catch {
+                if let end = recover(from: error, after: &waits) { return end }
+            }
+            board.turned()
+            mailbox.answer(from: &core)
+            publishStatus(force: false)
+        }
+        return drain()
+    }
+
+    /// One turn: poll, apply, and commit when it is time.
+    private mutating func turn() throws(LoopFault) {
+        let result = try poll()
+        switch result {
+        case .assigned(let partitions): try takeOver(partitions)
+        case .revoked(let partitions, let isLost): try giveUp(partitions, isLost: isLost)
+        case .records:
+            if !batch.records.isEmpty { try applyBatch() }
+            try learn()
+            if isCommitDue { try commit() }
+        }
+    }
+
+    private mutating func poll() throws(LoopFault) -> PollResult {
+        let linger = transaction.isOpen ? 0 : 2
+        let limits = PollLimits(
+            records: max(1, min(4096, configuration.transactionRecords - transaction.records)),
+            payloadBytes: max(1, configuration.transactionBytes - transaction.bytes),
+            lingerMilliseconds: linger
+        )
+        let timeout = transaction.isOpen || core.isRescoring ? remainingMilliseconds : 100
+        batch.removeAll()
+        do throws(LogError) {
+            return try log.poll(into: &batch, limits: limits, timeoutMilliseconds: timeout)
+        } catch {
+            throw .log(error)
+        }
+    }
+
+    /// The interval follows what a commit costs, so that commits take a fifth of the time at most.
+    private var intervalMicroseconds: Int64 {
+        let wanted = 4 * commitMicroseconds
+        let low = Int64(configuration.intervalMinimumMilliseconds) * 1000
+        let high = Int64(configuration.intervalMaximumMilliseconds) * 1000
+        return min(max(wanted, low), high)
+    }
+
+    private var remainingMilliseconds: Int {
+        guard transaction.isOpen else { return 0 }
+        let elapsed = clock.monotonicMicroseconds() - transaction.startedAt
+        return Int(max(0, intervalMicroseconds - elapsed) / 1000)
+    }
+
+    private var isCommitDue: Bool {
+        guard transaction.isOpen else { return false }
+        return transaction.records >= configuration.transactionRecords
+            || transaction.bytes >= configuration.transactionBytes
+            || clock.monotonicMicroseconds() - transaction.startedAt >= intervalMicroseconds
+    }
+
+    private mutating func begin() throws(LoopFault) {
+        guard !transaction.isOpen else { return }
+        try attempt { (loop) throws(LogError) in try loop.log.beginTransaction() }
+        core.begin()
+        transaction = OpenTransaction()
+        transaction.isOpen = true
+        transaction.startedAt = clock.monotonicMicroseconds()
+    }
+
+    private mutating func applyBatch() throws(LoopFault) {
+        try begin()
+        inputHeaders.removeAll(keepingCapacity: true)
+        for header in batch.headers {
+            inputHeaders.append(InputHeader(name: header.name, value: header.value))
+        }
+        let wall = clock.wallMilliseconds()
+        for (index, record) in batch.records.enumerated() {
+            let backfill = positions.isBackfill(
+                topicIndex: record.topicIndex,
+                partition: record.partition,
+                offset: record.offset
+            )
+            core.apply(
+                InputRecord(
+                    key: record.key,
+                    value: record.value,
+                    headers: record.headers,
+                    partition: record.partition,
+                    timestampMilliseconds: record.timestampMilliseconds
+                ),
+                recordIndex: index,
+                bytes: batch.bytes,
+                headers: inputHeaders,
+                context: StepContext(wallMilliseconds: wall, backfill: backfill),
+                into: &output
+            )
+            positions.advance(
+                topicIndex: record.topicIndex,
+                partition: record.partition,
+                to: record.offset + 1
+            )
+        }
+        transaction.records += batch.records.count
+        transaction.bytes += batch.payloadBytes
+        try produceRejections()
+        try produceOutput()
+    }
+
+    /// Refits where that is due, and scores the next slice of rows after a new version.
+    private mutating func learn() throws(LoopFault) {
+        guard !positions.partitions.isEmpty else { return }
+        core.learns = core.configuration.model.learning && positions.owns(partition: 0)
+        if core.isRefitDue {
+            try begin()
+            do {
+                try core.refit(at: core.greatestEventTime, into: &output)
+            } catch {
+                report(.refitFailed("\(error)"))
+                core.learns = false
+            }
+            try produceOutput()
+        }
+        if core.isRescoring {
+            try begin()
+            core.rescore(
+                limit: configuration.rescoreRows,
+                context: StepContext(
+                    wallMilliseconds: clock.wallMilliseconds(),
+                    backfill: positions.isBackfilling
+                ),
+                into: &output
+            )
+            try produceOutput()
+        }
+        if !core.learns && !configuration.isModelGiven && !transaction.isOpen {
+            try followModel()
+        }
+    }
+
+    /// A worker that is not the trainer looks at the model topic every few seconds.
+    private mutating func followModel() throws(LoopFault) {
+        let now = clock.monotonicMicroseconds()
+        guard !positions.owns(partition: 0), now - lastModelRead > 5_000_000 else { return }
+        lastModelRead = now
+        try restoreModel()
+    }
+
+    /// Ends the open transaction: changelog, offsets, commit; then the pending layer is the committed one.
+    mutating func commit() throws(LoopFault) {
+        core.expireSuppressions(into: &output)
+        core.appendChangelog(into: &output)
+        try produceOutput()
+        let offsets = positions.offsetsToSend(writesModel: transaction.writesModel)
+        try attempt { (loop) throws(LogError) in try loop.log.sendOffsets(offsets) }
+        let started = clock.monotonicMicroseconds()
+        try attempt { (loop) throws(LogError) in try loop.log.commitTransaction() }
+        let now = clock.monotonicMicroseconds()
+        commitMicroseconds = (3 * commitMicroseconds + (now - started)) / 4
+        core.commit()
+        positions.commit()
+        transactions += 1
+        let seconds = Double(now - transaction.startedAt) / 1e6
+        board.update { $0.transactionDurations.add(seconds: max(0, seconds)) }
+        board.update { $0.outputsByType["tombstone", default: 0] += transaction.tombstones }
+        transaction = OpenTransaction()
+    }
+
+    private mutating func drain() -> CommitLoopEnd {
+        if board.current.state != .draining {
+            board.move(to: .draining, atMilliseconds: clock.wallMilliseconds())
+        }
+        guard transaction.isOpen else { return .drained }
+        do throws(LoopFault) {
+            try commit()
+            return .drained
+        } catch {
+            var waits = Backoff()
+            return recover(from: error, after: &waits) ?? .drained
+        }
+    }
+}

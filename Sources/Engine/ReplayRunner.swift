@@ -1,0 +1,191 @@
+import EventLog
+public import Segmentation
+
+/// The same core over a file: clock = event time, batches cut by count, refits where they are triggered.
+///
+/// Deterministic to the byte for the same input, configuration and seed.
+public struct ReplayRunner: ~Copyable {
+    /// Records per batch; a batch is what a transaction is in the daemon.
+    public static let batchRecords = 1024
+
+    /// The core, for reports after `finish`.
+    public private(set) var core: SegmentationCore
+    /// Hash over the lines of all output records, in order.
+    public private(set) var outputHash: UInt64 = 0
+    /// Output records so far.
+    public private(set) var outputCount = 0
+    /// Refits so far.
+    public private(set) var refitCount = 0
+
+    private let asOf: Int64?
+    private let encodes: Bool
+    private var batch = RecordBatch()
+    private var output = StepOutput()
+    private var lines: [UInt8] = []
+
+    /// Creates a runner.
+    ///
+    /// - Parameters:
+    ///   - configuration: valid; its `futureToleranceMilliseconds` is ignored.
+    ///   - model: a given model, or nil to learn from nothing.
+    ///   - asOf: the final clock; later events are skipped and counted.
+    ///   - encodes: whether output records are written as lines (see `takeLines`) and hashed.
+    public init(
+        configuration: SegmentationConfiguration,
+        model: SegmentModel?,
+        asOf: Int64?,
+        encodes: Bool
+    ) {
+        core = SegmentationCore(configuration: configuration, model: model, customerFromBody: true)
+        self.asOf = asOf
+        self.encodes = encodes
+    }
+
+    /// Takes one record in.
+    ///
+    /// - Parameter line: one JSON object, without the line's end.
+    /// - Throws: `RefitFailure` when a refit fails.
+    public mutating func append(_ line: Span<UInt8>) throws(RefitFailure) {
+        let value = batch.store(line)
+        batch.append(
+            topicIndex: 0,
+            partition: 0,
+            offset: Int64(core.counters.records + batch.records.count),
+            timestampMilliseconds: -1,
+            key: nil,
+            value: value
+        )
+        if batch.records.count >= Self.batchRecords { try flush() }
+    }
+
+    /// Applies what is in the batch, then refits where that is due.
+    private mutating func flush() throws(RefitFailure) {
+        core.begin()
+        let context = StepContext(wallMilliseconds: nil, backfill: false, asOf: asOf)
+        for (index, record) in batch.records.enumerated() {
+            core.apply(
+                InputRecord(
+                    key: nil,
+                    value: record.value,
+                    headers: 0..<0,
+                    partition: 0,
+                    timestampMilliseconds: nil
+                ),
+                recordIndex: index,
+                bytes: batch.bytes,
+                headers: [],
+                context: context,
+                into: &output
+            )
+        }
+        batch.removeAll()
+        core.expireSuppressions(into: &output)
+        core.commit()
+        drain()
+        if core.isRefitDue { try refit(isFinal: false) }
+    }
+
+    private mutating func refit(isFinal: Bool) throws(RefitFailure) {
+        core.begin()
+        try core.refit(at: core.greatestEventTime, isFinal: isFinal, into: &output)
+        refitCount += 1
+        core.commit()
+        drain()
+        rescore()
+    }
+
+    private mutating func rescore() {
+        let context = StepContext(wallMilliseconds: nil, backfill: false)
+        while core.isRescoring {
+            core.begin()
+            core.rescore(limit: Self.batchRecords, context: context, into: &output)
+            core.commit()
+            drain()
+        }
+    }
+
+    /// Ends the replay: the clock goes to its end, and unless learning is off a last refit, which ignores
+    /// margin and guard, scores everyone.
+    ///
+    /// - Throws: `RefitFailure` when a refit fails.
+    public mutating func finish() throws(RefitFailure) {
+        if !batch.records.isEmpty { try flush() }
+        if let asOf { core.advanceClock(to: asOf) }
+        if core.learns && core.customerCount >= 2 {
+            try refit(isFinal: true)
+        } else {
+            rescore()
+        }
+    }
+
+    /// Output lines so far, `{"key":…,"headers":{…},"value":…}`, and forgets them.
+    public mutating func takeLines() -> [UInt8] {
+        defer { lines.removeAll(keepingCapacity: true) }
+        return lines
+    }
+
+    /// Bytes of lines that wait to be taken.
+    public var pendingLineBytes: Int { lines.count }
+
+    /// The assignments file of CONTRACT, section 6, at the final clock.
+    public mutating func assignments() -> [UInt8] { core.assignments() }
+
+    private mutating func drain() {
+        if encodes {
+            for record in output.records where record.destination == .segments {
+                let start = lines.count
+                OutputLine.append(record, of: output, to: &lines)
+                outputHash = OutputLine.hash(lines, start..<lines.count, after: outputHash)
+                outputCount += 1
+            }
+        } else {
+            outputCount += output.records.count { $0.destination == .segments }
+        }
+        output.removeAll()
+    }
+}
+
+/// An output record as one line of JSON.
+enum OutputLine {
+    static func append(_ record: StepOutput.Record, of output: StepOutput, to line: inout [UInt8]) {
+        line.append(contentsOf: "{\"key\":\"".utf8)
+        appendEscaped(output.bytes[record.key], to: &line)
+        line.append(contentsOf: "\",\"headers\":{".utf8)
+        for (index, header) in output.headers[record.headers].enumerated() {
+            if index > 0 { line.append(UInt8(ascii: ",")) }
+            line.append(UInt8(ascii: "\""))
+            line.append(contentsOf: output.bytes[header.name])
+            line.append(contentsOf: "\":\"".utf8)
+            if let value = header.value { appendEscaped(output.bytes[value], to: &line) }
+            line.append(UInt8(ascii: "\""))
+        }
+        line.append(contentsOf: "},\"value\":".utf8)
+        if let value = record.value {
+            line.append(contentsOf: output.bytes[value])
+        } else {
+            line.append(contentsOf: "null".utf8)
+        }
+        line.append(contentsOf: "}\n".utf8)
+    }
+
+    private static func appendEscaped(_ bytes: ArraySlice<UInt8>, to line: inout [UInt8]) {
+        for byte in bytes {
+            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+                line.append(UInt8(ascii: "\\"))
+                line.append(byte)
+            } else if byte < 0x20 {
+                let digits = Array("0123456789abcdef".utf8)
+                line.append(contentsOf: "\\u00".utf8)
+                line.append(digits[Int(byte >> 4)])
+                line.append(digits[Int(byte & 15)])
+            } else {
+                line.append(byte)
+            }
+        }
+    }
+
+    /// Chains the hash of one line to that of all before.
+    static func hash(_ bytes: [UInt8], _ range: Range<Int>, after previous: UInt64) -> UInt64 {
+        StableHash.hash(of: bytes, range: range, seed: previous)
+    }
+}

@@ -1,0 +1,135 @@
+/// Names an erased customer without saying who it was: two keyed 64-bit hashes of the id.
+struct SuppressionKey: Hashable, Sendable {
+    var high: UInt64
+    var low: UInt64
+
+    /// - Parameter secret: from the group, so that keys of two installations cannot be compared.
+    init(id: [UInt8], range: Range<Int>, secret: UInt64) {
+        high = StableHash.hash(of: id, range: range, seed: secret)
+        low = StableHash.hash(of: id, range: range, seed: StableHash.mix(secret &+ 1))
+    }
+
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
+}
+
+/// What stays of an erased customer.
+struct Suppression: Equatable, Sendable {
+    /// Time of the erasure, in milliseconds since 1970.
+    var time: Int64
+    /// Life that ended; a new one is greater.
+    var life: Int64
+    var partition: Int32
+}
+
+/// What the open transaction has touched, with the bytes from before.
+struct UndoLog: Sendable {
+    enum Kind { case touched, inserted, removed }
+
+    struct Entry {
+        var kind: Kind
+        var row: Int
+        /// Index of the saved numbers, words and block in the buffers.
+        var numbers = 0
+        var words = 0
+        var block = 0
+    }
+
+    var entries: [Entry] = []
+    var numbers: [Double] = []
+    var words: [UInt64] = []
+    var blocks: [UInt64] = []
+    var suppressions: [(SuppressionKey, Suppression?)] = []
+
+    mutating func inserted(_ row: Int) { entries.append(Entry(kind: .inserted, row: row)) }
+
+    mutating func clear() {
+        entries.removeAll(keepingCapacity: true)
+        numbers.removeAll(keepingCapacity: true)
+        words.removeAll(keepingCapacity: true)
+        blocks.removeAll(keepingCapacity: true)
+        suppressions.removeAll(keepingCapacity: true)
+    }
+}
+
+extension CustomerTable {
+    /// Saves a row before its first change in the open transaction.
+    mutating func touch(_ row: Int) {
+        guard words[row, RowWord.epoch] != transactionEpoch else { return }
+        saveRow(row, as: .touched)
+        words[row, RowWord.epoch] = transactionEpoch
+    }
+
+    mutating func saveRow(_ row: Int, as kind: UndoLog.Kind) {
+        var entry = UndoLog.Entry(kind: kind, row: row)
+        entry.numbers = undo.numbers.count
+        entry.words = undo.words.count
+        entry.block = undo.blocks.count
+        for field in 0..<numbers.stride { undo.numbers.append(numbers[row, field]) }
+        for field in 0..<words.stride { undo.words.append(words[row, field]) }
+        let offset = blockOffset(row)
+        for k in 0..<blockWords(row) { undo.blocks.append(arena.word(offset, k)) }
+        undo.entries.append(entry)
+    }
+
+    /// Whether a row's changelog record of the open transaction has still to be written.
+    ///
+    /// Called once at the end of a transaction: afterwards the row counts as written.
+    mutating func takeUnwritten(_ row: Int) -> Bool {
+        guard words[row, RowWord.epoch] == transactionEpoch else { return false }
+        words[row, RowWord.epoch] = transactionEpoch | Self.writtenBit
+        return true
+    }
+
+    private static let writtenBit: UInt64 = 1 << 63
+
+    /// Remembers an erasure, or forgets one where nil.
+    mutating func setSuppression(_ key: SuppressionKey, _ value: Suppression?) {
+        undo.suppressions.append((key, suppressed[key]))
+        suppressed[key] = value
+    }
+
+    /// The pending layer becomes the committed one.
+    mutating func commit() {
+        undo.clear()
+        transactionEpoch += 1
+    }
+
+    /// Drops the pending layer: every row is again what it was when the transaction began.
+    ///
+    /// - Parameters:
+    ///   - willRestore: called with a row before its bytes go back.
+    ///   - didRestore: called with a row after its bytes went back.
+    mutating func abort(
+        willRestore: (Int, borrowing CustomerTable) -> Void,
+        didRestore: (Int, borrowing CustomerTable) -> Void
+    ) {
+        for entry in undo.entries.reversed() {
+            let row = entry.row
+            if entry.kind != .removed {
+                willRestore(row, self)
+                arena.release(blockOffset(row), blockWords(row))
+            }
+            if entry.kind == .inserted {
+                vacate(row)
+                continue
+            }
+            if entry.kind == .removed {
+                let placed = placeRow(hash: undo.words[entry.words + RowWord.hash])
+                precondition(placed == row, "an undone removal comes back to its own row")
+            }
+            numbers.write(row: row, from: undo.numbers, at: entry.numbers)
+            words.write(row: row, from: undo.words, at: entry.words)
+            let count = blockWords(row)
+            let offset = arena.allocate(count)
+            arena.write(offset, count, from: undo.blocks, at: entry.block)
+            words[row, RowWord.block] = words[row, RowWord.block] & ~0xffff_ffff | UInt64(offset)
+            didRestore(row, self)
+        }
+        for (key, value) in undo.suppressions.reversed() { suppressed[key] = value }
+        undo.clear()
+        transactionEpoch += 1
+    }
+}

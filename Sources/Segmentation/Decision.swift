@@ -1,0 +1,159 @@
+import OnlineLearning
+
+/// What caused a decision; raw value as in records.
+public enum DecisionCause: String, Sendable {
+    /// An event of the customer.
+    case event
+    /// A due moment.
+    case time
+    /// A new model version.
+    case model
+}
+
+/// Where a customer stands in their purchases, and what the churn model makes of it.
+struct ChurnState: Equatable {
+    /// Purchase days; 0 = never bought.
+    var purchaseDays = 0
+    /// Recency t_x and age T in weeks, since 00:00 of the first purchase day.
+    var recency = 0.0
+    var age = 0.0
+    /// Days since 00:00 of the last purchase day.
+    var silenceDays = 0.0
+    var probabilityAlive: Double?
+    var probabilityNoPurchase: Double?
+    var band = ChurnBand.insufficientData
+
+    /// The published risk; its calibrated form once there is one.
+    var risk: Double? { probabilityNoPurchase }
+    /// Repeat purchase days.
+    var repeats: Int { max(0, purchaseDays - 1) }
+}
+
+/// One complete decision about one customer.
+struct Decision {
+    var cause = DecisionCause.event
+    var effectiveAt: Int64 = 0
+    var backfill = false
+    /// Centroid indices: published, nearest but the published one; -1 for none.
+    var segment = -1
+    var runnerUp = -1
+    var distance = 0.0
+    var margin = 0.0
+    var previousSegment = 0
+    var hasMoved = false
+    var hasEntered = false
+    var previousBand = ChurnBand.insufficientData
+    var hadRecordBefore = false
+    var churn = ChurnState()
+    var churnTransition = ChurnTransition.none
+}
+
+/// What happened to the band; raw value as in records.
+enum ChurnTransition: String {
+    case none, raised, escalated, eased, cleared
+}
+
+/// The churn rule of DESIGN, section 7: band from risk and from silence against the customer's own rhythm.
+struct ChurnRisk: Sendable {
+    let configuration: SegmentationConfiguration.Churn
+
+    /// Evaluates a customer at a moment, with the band before.
+    ///
+    /// - Parameters:
+    ///   - purchases: purchase days, first and last, in milliseconds since 1970 of their 00:00.
+    ///   - afterOrder: the event was an order in force: silence is over.
+    func evaluate(
+        purchaseDays: Int,
+        firstPurchase: Int64,
+        lastPurchase: Int64,
+        at time: Int64,
+        model: SegmentModel?,
+        band: ChurnBand,
+        inCooldown: Bool
+    ) -> ChurnState {
+        var state = ChurnState()
+        state.purchaseDays = purchaseDays
+        guard purchaseDays > 0 else { return state }
+        let day = Double(DayCalendar.dayMilliseconds)
+        state.recency = max(0, Double(lastPurchase - firstPurchase)) / day / 7
+        state.age = max(state.recency, Double(time - firstPurchase) / day / 7)
+        state.silenceDays = max(0, Double(time - lastPurchase) / day)
+        guard let parameters = model?.churn else { return state }
+        state.probabilityAlive = parameters.probabilityAlive(
+            x: state.repeats,
+            recency: state.recency,
+            age: state.age
+        )
+        let risk = parameters.probabilityNoPurchase(
+            x: state.repeats,
+            recency: state.recency,
+            age: state.age,
+            horizon: configuration.horizonDays / 7
+        )
+        state.probabilityNoPurchase = risk
+        guard model?.churnPending == nil else { return state }
+        state.band = nextBand(
+            risk: risk,
+            state: state,
+            parameters: parameters,
+            band: band,
+            inCooldown: inCooldown
+        )
+        return state
+    }
+
+    private func nextBand(
+        risk: Double,
+        state: ChurnState,
+        parameters: PurchaseParameters,
+        band: ChurnBand,
+        inCooldown: Bool
+    ) -> ChurnBand {
+        func silenceExceeds(_ quantile: Double) -> Bool {
+            let gap = parameters.gapQuantile(quantile, x: state.repeats, recency: state.recency)
+            return state.silenceDays > gap * 7
+        }
+        var target = ChurnBand.low
+        if risk >= configuration.raiseMedium && silenceExceeds(configuration.quantileMedium) {
+            target = .medium
+        }
+        if state.repeats > 0 && risk >= configuration.raiseHigh
+            && silenceExceeds(configuration.quantileHigh)
+        {
+            target = .high
+        }
+        // Silence 0 (the day of an order) ends any band; otherwise it is left only well below.
+        if state.silenceDays >= 1 {
+            if band == .high && target < .high
+                && risk > configuration.raiseHigh - configuration.clearBy && state.repeats > 0
+            {
+                target = .high
+            }
+            if (band == .medium || band == .high) && target < .medium
+                && risk > configuration.raiseMedium - configuration.clearBy
+            {
+                target = .medium
+            }
+        }
+        let raises = target > .low && band < .medium
+        return raises && inCooldown ? max(band, .low) : target
+    }
+}
+
+extension ChurnBand: Comparable {
+    /// Order of alarm: insufficient data, low, medium, high.
+    public static func < (a: ChurnBand, b: ChurnBand) -> Bool { a.rawValue < b.rawValue }
+
+    /// What a change to another band is called.
+    func transition(to new: ChurnBand) -> ChurnTransition {
+        switch (self, new) {
+        case (.insufficientData, .medium), (.insufficientData, .high), (.low, .medium),
+            (.low, .high):
+            .raised
+        case (.medium, .high): .escalated
+        case (.high, .medium): .eased
+        case (.medium, .low), (.high, .low): .cleared
+        default: .none
+        }
+    }
+}

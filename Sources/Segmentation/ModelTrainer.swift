@@ -1,0 +1,260 @@
+import Kernels
+import OnlineLearning
+
+/// Fits one version: basis, centroids, identity, names, churn parameters.
+struct ModelTrainer {
+    let configuration: SegmentationConfiguration
+    let schema: CompiledSchema
+    let previous: SegmentModel?
+    let landmarks: [Double]
+    let time: Int64
+    let isFinal: Bool
+    var evaluator: FeatureEvaluator
+    var generator: SeededGenerator
+    var model = SegmentModel()
+    var scores: [Double] = []
+
+    init(
+        configuration: SegmentationConfiguration,
+        schema: CompiledSchema,
+        previous: SegmentModel?,
+        landmarks: [Double],
+        time: Int64,
+        isFinal: Bool
+    ) {
+        self.configuration = configuration
+        self.schema = schema
+        self.previous = previous
+        self.landmarks = landmarks
+        self.time = time
+        self.isFinal = isFinal
+        evaluator = FeatureEvaluator(schema: schema)
+        // The same table, version and seed give the same model.
+        generator = SeededGenerator(
+            seed: configuration.model.seed &+ UInt64((previous?.version ?? 0) + 1)
+        )
+    }
+
+    mutating func fit(
+        table: CustomerTable,
+        statistics: PopulationStatistics
+    ) throws(NumericError) -> SegmentModel {
+        model.version = (previous?.version ?? 0) + 1
+        model.step = previous?.step ?? 0
+        model.trainedAt = time
+        model.customers = table.count
+        model.provisional = table.count < configuration.model.minimumCustomers
+        model.featureNames = schema.featureNames
+        model.centres = statistics.centres
+        try fitScalerAndBasis(statistics)
+        fitCategoryShares(table)
+        let rows = trainingRows(table)
+        model.trainingCustomers = rows.count
+        let points = gather(rows, of: table)
+        let centroids = try fitCentroids(points)
+        finishCentroids(centroids, rows: rows, table: table)
+        identify(table)
+        NamingOfPersonas.name(&model, previous: previous, personas: configuration.personas)
+        try fitChurn(table)
+        return model
+    }
+
+    private mutating func fitScalerAndBasis(
+        _ statistics: PopulationStatistics
+    ) throws(NumericError) {
+        let (factors, shifts) = evaluator.factors(at: time, landmarks: landmarks)
+        let medians = statistics.medians(factors: factors, shifts: shifts)
+        model.isWithoutData = medians.map(\.isNaN)
+        // A feature that nobody has is 0 for all: without variance it weighs nothing.
+        model.imputation = medians.map { $0.isNaN ? 0 : $0 }
+        let view = statistics.moments.view(
+            factors: factors,
+            shifts: shifts,
+            imputation: model.imputation
+        )
+        model.missing = (0..<schema.featureCount).map {
+            Int(statistics.moments.missingCount(of: $0).rounded())
+        }
+        let scaler = StandardScaler(view)
+        model.mean = scaler.mean
+        model.scale = scaler.scale
+        let comparable = previous.flatMap {
+            $0.componentCount == configuration.model.components
+                && $0.featureNames == schema.featureNames ? $0.components : nil
+        }
+        let basis = try PrincipalComponents.fit(
+            covariance: view.covariance,
+            scale: scaler.scale,
+            isConstant: scaler.isConstant,
+            count: min(configuration.model.components, schema.featureCount),
+            previous: comparable
+        )
+        model.components = basis.components
+        model.explainedVariance = basis.explainedVariance
+        model.explainedVarianceRatio = basis.explainedVarianceRatio
+        model.prepare()
+        scores = Array(repeating: 0, count: max(1, model.componentCount))
+    }
+
+    private mutating func fitCategoryShares(_ table: CustomerTable) {
+        var sums = Array(repeating: 0.0, count: schema.categoryCount)
+        var orders = 0.0
+        var spent = 0.0
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            for (category, slot) in schema.categorySpent.enumerated() where slot >= 0 {
+                sums[category] += max(0, table.numbers[row, slot])
+            }
+            let totals = CustomerTotals(row, of: table)
+            orders += totals.orders
+            spent += max(0, totals.spent)
+        }
+        let total = sums.reduce(0, +)
+        model.categoryShares = sums.map { total > 0 ? $0 / total : 0 }
+        model.meanOrderValue = orders > 0 ? spent / orders : 0
+    }
+
+    private func trainingRows(_ table: CustomerTable) -> [Int] {
+        (0..<table.rowEnd).filter { table.isInUse($0) && !table.isOutlier($0) }
+    }
+
+    /// Scores of the training rows, or of a uniform, seeded sample of them; `[n x p]`.
+    private mutating func gather(_ rows: [Int], of table: CustomerTable) -> [Double] {
+        var chosen = rows
+        let limit = configuration.model.sample
+        if rows.count > limit {
+            chosen = Array(rows[0..<limit])
+            for index in limit..<rows.count {
+                let place = generator.next(below: index + 1)
+                if place < limit { chosen[place] = rows[index] }
+            }
+        }
+        var points: [Double] = []
+        points.reserveCapacity(chosen.count * model.componentCount)
+        for row in chosen {
+            score(row, table)
+            for p in 0..<model.componentCount { points.append(scores[p]) }
+        }
+        return points
+    }
+
+    mutating func score(_ row: Int, _ table: CustomerTable) {
+        evaluator.read(row, of: table, landmarks: landmarks)
+        evaluator.evaluate(at: time, landmarks: landmarks, imputation: model.imputation)
+        model.project(evaluator.values, into: &scores)
+    }
+
+    /// Incumbent against challengers, in PCA space; `[K x p]`.
+    private mutating func fitCentroids(_ points: [Double]) throws(NumericError) -> [Double] {
+        let p = model.componentCount
+        sweepIfDue(points)
+        let count = segmentCount(points.count / p)
+        let challenger = KMeans.best(
+            points: points,
+            dimension: p,
+            count: count,
+            starts: configuration.model.challengers,
+            generator: &generator
+        )
+        guard let previous, previous.segments.count == count,
+            previous.featureNames == schema.featureNames
+        else { return challenger.centroids }
+        // The centroids in force, seen in the new basis, and run to convergence.
+        var carried = model
+        carried.segments = previous.segments
+        carried.centroids = previous.centroids
+        carried.projectCentroids()
+        let incumbent = KMeans.lloyd(
+            points: points,
+            dimension: p,
+            centroids: carried.scoresOfCentroids
+        )
+        let margin = isFinal ? 0 : configuration.model.margin
+        return challenger.inertia < incumbent.inertia * (1 - margin)
+            ? challenger.centroids : incumbent.centroids
+    }
+
+    private func segmentCount(_ rows: Int) -> Int {
+        let wanted = configuration.model.segments ?? max(2, model.elbow ?? 4)
+        return max(1, min(wanted, rows))
+    }
+
+    private mutating func sweepIfDue(_ points: [Double]) {
+        let p = model.componentCount
+        if let previous, !isFinal, previous.customers > 0,
+            time - previous.sweepAt < configuration.model.sweepIntervalMilliseconds,
+            model.customers < 2 * previous.sweepCustomers
+        {
+            model.sweep = previous.sweep
+            model.elbow = previous.elbow
+            model.sweepAt = previous.sweepAt
+            model.sweepCustomers = previous.sweepCustomers
+            return
+        }
+        let sampled = Array(points.prefix(20_000 * p))
+        model.sweep = ClusterSweep.run(
+            points: sampled,
+            dimension: p,
+            counts: 1...max(1, min(10, sampled.count / p)),
+            starts: configuration.model.challengers,
+            generator: &generator,
+            silhouetteSampleMax: configuration.model.silhouetteSample
+        )
+        model.elbow = Kneedle.elbow(x: model.sweep.map(\.k), y: model.sweep.map(\.inertia))
+        model.sweepAt = time
+        model.sweepCustomers = model.customers
+    }
+
+    /// Full means of the members in feature units, counts and inertia, over all rows.
+    private mutating func finishCentroids(
+        _ centroids: [Double],
+        rows: [Int],
+        table: CustomerTable
+    ) {
+        let d = schema.featureCount
+        let p = model.componentCount
+        let count = centroids.count / max(1, p)
+        model.segments = Array(
+            repeating: SegmentModel.Segment(
+                id: 0,
+                key: "",
+                name: "",
+                strategy: "",
+                customers: 0,
+                trainingCustomers: 0
+            ),
+            count: count
+        )
+        model.setCentroidScores(centroids)
+        var sums = Array(repeating: 0.0, count: count * d)
+        var members = Array(repeating: 0.0, count: count)
+        for row in rows {
+            score(row, table)
+            let nearest = model.nearest(scores).first
+            members[nearest] += 1
+            for j in 0..<d { sums[nearest * d + j] += evaluator.values[j] - model.mean[j] }
+        }
+        model.centroids = sums
+        for k in 0..<count {
+            for j in 0..<d {
+                model.centroids[k * d + j] =
+                    model.mean[j] + (members[k] > 0 ? sums[k * d + j] / members[k] : 0)
+            }
+        }
+        model.projectCentroids()
+        countMembers(table)
+    }
+
+    private mutating func countMembers(_ table: CustomerTable) {
+        var inertia = 0.0
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            score(row, table)
+            let nearest = model.nearest(scores)
+            model.segments[nearest.first].customers += 1
+            if !table.isOutlier(row) {
+                model.segments[nearest.first].trainingCustomers += 1
+                inertia += nearest.squaredDistance
+            }
+        }
+        model.inertia = inertia
+    }
+}

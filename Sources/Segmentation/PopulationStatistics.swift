@@ -1,0 +1,322 @@
+import OnlineLearning
+
+/// Statistics over the rows of the table that equal a batch job over them at any moment.
+///
+/// A row that is about to change is marked first, with what it contributed; `flush` takes the old
+/// contributions out and puts the new ones in, as one rank-k update of the moments.
+struct PopulationStatistics: Sendable {
+    /// A median with retraction, for a feature that can be missing; one of the two is used.
+    struct MedianSketch: Sendable, Equatable {
+        var isFixedWidth: Bool
+        var logarithmic = LogBucketSketch()
+        var fixedWidth: FixedWidthSketch
+
+        /// - Parameter width: bucket width for a feature that moves with the clock, nil for others.
+        init(width: Double?) {
+            isFixedWidth = width != nil
+            fixedWidth = FixedWidthSketch(width: width ?? 1)
+        }
+
+        func median() -> Double? { isFixedWidth ? fixedWidth.median() : logarithmic.median() }
+    }
+
+    private struct Dirty {
+        var row: Int
+        /// The row contributed before: false for one just inserted.
+        var had: Bool
+        var wasTraining: Bool
+        var oldCluster: Int
+        var isRemoved = false
+    }
+
+    let schema: CompiledSchema
+    private(set) var moments: FeatureMoments
+    private(set) var sketches: [MedianSketch]
+    /// Members and sums of every segment, for rows scored by the present version.
+    private(set) var clusters: MiniBatchKMeans
+    /// Rows changed since the last refit.
+    private(set) var changedCustomers = 0
+    private var evaluator: FeatureEvaluator
+    private(set) var centres: [Double]
+    private var epoch: UInt32 = 1
+    private var dirty: [Dirty] = []
+    private var oldRows: [Double] = []
+    private var oldMedians: [Double] = []
+    private var batch: [Double] = []
+    private var signs: [Double] = []
+    private var u: [Double]
+
+    /// Width of u = [1, a, missing flags].
+    var dimension: Int { 1 + schema.featureCount + schema.missable.count }
+
+    init(schema: CompiledSchema) {
+        self.schema = schema
+        evaluator = FeatureEvaluator(schema: schema)
+        centres = Array(repeating: 0, count: schema.featureCount)
+        moments = FeatureMoments(
+            featureCount: schema.featureCount,
+            missableFeatures: schema.missable,
+            centres: centres
+        )
+        sketches = Self.emptySketches(schema)
+        let dimension = 1 + schema.featureCount + schema.missable.count
+        clusters = MiniBatchKMeans(clusterCount: 0, dimension: dimension)
+        u = Array(repeating: 0, count: dimension)
+    }
+
+    private static func emptySketches(_ schema: CompiledSchema) -> [MedianSketch] {
+        schema.missable.map { feature in
+            switch schema.features[feature] {
+            // A hundredth of a year, a day: a relative error of a birth year would be two years.
+            case .yearsSince: MedianSketch(width: 0.01)
+            case .daysSince: MedianSketch(width: 1)
+            default: MedianSketch(width: nil)
+            }
+        }
+    }
+
+    // MARK: changes
+
+    /// Notes a row just inserted.
+    mutating func markInserted(_ row: Int, of table: inout CustomerTable) {
+        table.setDirty(row, epoch: epoch)
+        append(Dirty(row: row, had: false, wasTraining: false, oldCluster: -1))
+    }
+
+    /// Notes what a row contributes, before its first change since the last flush.
+    mutating func markChanging(
+        _ row: Int,
+        of table: inout CustomerTable,
+        learner model: SegmentModel?,
+        landmarks: [Double]
+    ) {
+        guard !table.isDirty(row, epoch: epoch) else { return }
+        // The dirty mark is not part of the state that an abort puts back: a new flush has a new epoch.
+        table.setDirty(row, epoch: epoch)
+        append(
+            Dirty(
+                row: row,
+                had: true,
+                wasTraining: !table.isOutlier(row),
+                oldCluster: cluster(of: row, table, model)
+            )
+        )
+        readContribution(row, table, landmarks)
+        let base = (dirty.count - 1) * dimension
+        for k in 0..<dimension { oldRows[base + k] = u[k] }
+        let medianBase = (dirty.count - 1) * schema.missable.count
+        for (k, feature) in schema.missable.enumerated() {
+            oldMedians[medianBase + k] =
+                evaluator.isMissing[feature] ? .nan : evaluator.stored[feature]
+        }
+    }
+
+    /// Notes that a row marked before has been removed.
+    mutating func markRemoved(_ row: Int) {
+        for index in dirty.indices.reversed() where dirty[index].row == row {
+            dirty[index].isRemoved = true
+            return
+        }
+    }
+
+    private mutating func append(_ entry: Dirty) {
+        dirty.append(entry)
+        while oldRows.count < dirty.count * dimension { oldRows.append(0) }
+        while oldMedians.count < dirty.count * schema.missable.count { oldMedians.append(.nan) }
+    }
+
+    private func cluster(of row: Int, _ table: CustomerTable, _ model: SegmentModel?) -> Int {
+        guard let model, table.modelVersion(row) == model.version else { return -1 }
+        return model.index(ofSegment: table.membership(row))
+    }
+
+    private mutating func readContribution(
+        _ row: Int,
+        _ table: CustomerTable,
+        _ landmarks: [Double]
+    ) {
+        evaluator.read(row, of: table, landmarks: landmarks)
+        u[0] = 1
+        for j in 0..<schema.featureCount {
+            u[1 &+ j] = evaluator.isMissing[j] ? 0 : evaluator.stored[j] - centres[j]
+        }
+        let flags = 1 + schema.featureCount
+        for (k, feature) in schema.missable.enumerated() {
+            u[flags + k] = evaluator.isMissing[feature] ? 1 : 0
+        }
+    }
+
+    /// Brings moments, medians and cluster sums up to the table.
+    mutating func flush(
+        _ table: inout CustomerTable,
+        model: SegmentModel?,
+        landmarks: [Double]
+    ) {
+        guard !dirty.isEmpty else { return }
+        batch.removeAll(keepingCapacity: true)
+        signs.removeAll(keepingCapacity: true)
+        let width = schema.missable.count
+        for index in dirty.indices {
+            let entry = dirty[index]
+            let base = index * dimension
+            if entry.had {
+                for k in 0..<width { changeMedian(k, oldMedians[index * width + k], adding: false) }
+                if entry.wasTraining { stage(oldRows, base, sign: -1, cluster: entry.oldCluster) }
+            }
+            guard !entry.isRemoved else { continue }
+            readContribution(entry.row, table, landmarks)
+            for (k, feature) in schema.missable.enumerated() {
+                let value = evaluator.isMissing[feature] ? Double.nan : evaluator.stored[feature]
+                changeMedian(k, value, adding: true)
+            }
+            if !table.isOutlier(entry.row) {
+                stage(u, 0, sign: 1, cluster: cluster(of: entry.row, table, model))
+            }
+            if table.markChanged(entry.row) { changedCustomers += 1 }
+        }
+        moments.update(rows: batch, signs: signs, rowCount: signs.count)
+        dirty.removeAll(keepingCapacity: true)
+        epoch &+= 1
+    }
+
+    private mutating func stage(_ rows: [Double], _ base: Int, sign: Double, cluster: Int) {
+        for k in 0..<dimension { batch.append(rows[base &+ k]) }
+        signs.append(sign)
+        guard cluster >= 0 else { return }
+        if sign > 0 {
+            clusters.add(rows: rows, rowIndex: base / dimension, cluster: cluster)
+        } else {
+            clusters.remove(rows: rows, rowIndex: base / dimension, cluster: cluster)
+        }
+    }
+
+    private mutating func changeMedian(_ index: Int, _ value: Double, adding: Bool) {
+        guard !value.isNaN else { return }
+        switch (sketches[index].isFixedWidth, adding) {
+        case (true, true): sketches[index].fixedWidth.add(value)
+        case (true, false): sketches[index].fixedWidth.remove(value)
+        case (false, true): sketches[index].logarithmic.add(value)
+        case (false, false): sketches[index].logarithmic.remove(value)
+        }
+    }
+
+    // MARK: abort
+
+    /// What an abort puts back beside the rows.
+    struct Saved {
+        fileprivate var moments: FeatureMoments
+        fileprivate var clusters: MiniBatchKMeans
+        fileprivate var changedCustomers: Int
+    }
+
+    /// Saves sums at the begin of a transaction; nothing may be dirty.
+    func save() -> Saved {
+        assert(dirty.isEmpty)
+        return Saved(moments: moments, clusters: clusters, changedCustomers: changedCustomers)
+    }
+
+    /// Puts sums back; medians go back row by row through `exchangeMedians`.
+    mutating func restore(_ saved: Saved) {
+        moments = saved.moments
+        clusters = saved.clusters
+        changedCustomers = saved.changedCustomers
+    }
+
+    /// Takes a row's values out of the medians, or puts them in.
+    mutating func exchangeMedians(
+        _ row: Int,
+        _ table: borrowing CustomerTable,
+        landmarks: [Double],
+        adding: Bool
+    ) {
+        evaluator.read(row, of: table, landmarks: landmarks)
+        for (k, feature) in schema.missable.enumerated() where !evaluator.isMissing[feature] {
+            changeMedian(k, evaluator.stored[feature], adding: adding)
+        }
+    }
+
+    // MARK: from the table
+
+    /// Rebuilds everything from the rows, about new centres, which removes any rounding drift.
+    ///
+    /// - Precondition: nothing is dirty.
+    mutating func rebuild(
+        from table: inout CustomerTable,
+        centres newCentres: [Double],
+        model: SegmentModel?,
+        landmarks: [Double]
+    ) {
+        precondition(dirty.isEmpty)
+        centres = newCentres
+        moments = FeatureMoments(
+            featureCount: schema.featureCount,
+            missableFeatures: schema.missable,
+            centres: centres
+        )
+        sketches = Self.emptySketches(schema)
+        clusters = MiniBatchKMeans(
+            clusterCount: model?.segments.count ?? 0,
+            dimension: dimension
+        )
+        changedCustomers = 0
+        batch.removeAll(keepingCapacity: true)
+        signs.removeAll(keepingCapacity: true)
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            table.clearChanged(row)
+            readContribution(row, table, landmarks)
+            for (k, feature) in schema.missable.enumerated() where !evaluator.isMissing[feature] {
+                changeMedian(k, evaluator.stored[feature], adding: true)
+            }
+            if !table.isOutlier(row) {
+                stage(u, 0, sign: 1, cluster: cluster(of: row, table, model))
+            }
+            if signs.count >= 4096 { flushBatch() }
+        }
+        flushBatch()
+    }
+
+    private mutating func flushBatch() {
+        moments.update(rows: batch, signs: signs, rowCount: signs.count)
+        batch.removeAll(keepingCapacity: true)
+        signs.removeAll(keepingCapacity: true)
+    }
+
+    /// Forgets the members of all segments: every row is to be scored again.
+    mutating func resetClusters(count: Int) {
+        clusters = MiniBatchKMeans(clusterCount: count, dimension: dimension)
+    }
+
+    /// Means of stored units, with which new centres are chosen; `[d]`.
+    func storedMeans() -> [Double] {
+        let ones = Array(repeating: 1.0, count: schema.featureCount)
+        let zeros = Array(repeating: 0.0, count: schema.featureCount)
+        // With the centre itself imputed, a missing value moves nothing.
+        return moments.view(factors: ones, shifts: zeros, imputation: centres).mean
+    }
+
+    /// Medians of all customers at a moment; NaN for a feature that nobody has. `[d]`, feature units;
+    /// 0 for features that are never missing.
+    func medians(factors: [Double], shifts: [Double]) -> [Double] {
+        var result = Array(repeating: 0.0, count: schema.featureCount)
+        for (k, feature) in schema.missable.enumerated() {
+            let median = sketches[k].median()
+            result[feature] = median.map { factors[feature] * $0 + shifts[feature] } ?? .nan
+        }
+        return result
+    }
+
+    /// Moves decayed features of moments and sums to a later landmark, an exact power of two.
+    mutating func advanceLandmark(ofDecay decay: Int, by count: Double) {
+        assert(dirty.isEmpty)
+        let factor = Double(
+            sign: .plus,
+            exponent: max(-1022, Int(-8 * count)),
+            significand: 1
+        )
+        for (feature, form) in schema.features.enumerated() where form == .decayed(decay) {
+            moments.rescale(feature: feature, factor: factor)
+            clusters.rescale(column: 1 + feature, factor: factor)
+            centres[feature] *= factor
+        }
+    }
+}

@@ -1,0 +1,128 @@
+/// Fixed-stride rows in pages, so that growing never copies what is there.
+struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
+    private static var shift: Int { 10 }
+    private static var mask: Int { (1 << shift) - 1 }
+
+    /// Elements per row.
+    let stride: Int
+    private let initial: Element
+    private var pages: [[Element]] = []
+
+    init(stride: Int, initial: Element) {
+        precondition(stride > 0)
+        self.stride = stride
+        self.initial = initial
+    }
+
+    /// Rows that have memory.
+    var capacity: Int { pages.count << Self.shift }
+
+    /// Bytes of memory taken.
+    var memoryBytes: Int { capacity * stride * MemoryLayout<Element>.stride }
+
+    /// Makes sure that a row has memory.
+    mutating func reserve(row: Int) {
+        while row >= capacity {
+            pages.append(Array(repeating: initial, count: stride << Self.shift))
+        }
+    }
+
+    subscript(row: Int, field: Int) -> Element {
+        get {
+            assert(field < stride)
+            return pages[row >> Self.shift][(row & Self.mask) &* stride &+ field]
+        }
+        _modify {
+            assert(field < stride)
+            yield &pages[row >> Self.shift][(row & Self.mask) &* stride &+ field]
+        }
+    }
+
+    /// Copies a row into `target` from an index on.
+    func copy(row: Int, to target: inout [Element], at start: Int) {
+        let page = pages[row >> Self.shift]
+        let base = (row & Self.mask) &* stride
+        for field in 0..<stride { target[start &+ field] = page[base &+ field] }
+    }
+
+    /// Overwrites a row from `source`, from an index on.
+    mutating func write(row: Int, from source: [Element], at start: Int) {
+        let base = (row & Self.mask) &* stride
+        for field in 0..<stride {
+            pages[row >> Self.shift][base &+ field] = source[start &+ field]
+        }
+    }
+}
+
+/// Variable-sized blocks of words in chunks, with a free list per size.
+///
+/// A row's block holds what differs in size between customers: id, times of profile fields, event ids,
+/// order ledger. Offsets name chunk and word; a block never spans two chunks.
+struct WordArena: Sendable {
+    private static let chunkShift = 16
+    private static let chunkWords = 1 << chunkShift
+    /// Largest block, in words.
+    static let blockWordsMax = 4096
+
+    private var chunks: [[UInt64]] = []
+    private var used = WordArena.chunkWords
+    private var free: [[UInt32]] = Array(repeating: [], count: blockWordsMax / 2 + 1)
+    private(set) var liveWords = 0
+
+    /// Bytes of memory taken.
+    var memoryBytes: Int { chunks.count * Self.chunkWords * 8 }
+
+    /// Words that a block of `count` words takes.
+    static func rounded(_ count: Int) -> Int { (count + 1) & ~1 }
+
+    /// Takes a block of at least `count` words, 1 or more.
+    mutating func allocate(_ count: Int) -> UInt32 {
+        let words = Self.rounded(count)
+        precondition(words > 0 && words <= Self.blockWordsMax)
+        liveWords += words
+        if let offset = free[words / 2].popLast() { return offset }
+        if used + words > Self.chunkWords {
+            let rest = Self.chunkWords - used
+            if !chunks.isEmpty && rest >= 2 {
+                // The end of a chunk is cut into a block of its own and waits for a row of that size.
+                let size = min(rest & ~1, Self.blockWordsMax)
+                free[size / 2].append(offset(ofWord: used))
+            }
+            chunks.append(Array(repeating: 0, count: Self.chunkWords))
+            used = 0
+        }
+        defer { used += words }
+        return offset(ofWord: used)
+    }
+
+    /// Gives a block back.
+    mutating func release(_ offset: UInt32, _ count: Int) {
+        let words = Self.rounded(count)
+        liveWords -= words
+        free[words / 2].append(offset)
+    }
+
+    /// Copies a block into `target` from index 0 on.
+    func read(_ offset: UInt32, _ count: Int, into target: inout [UInt64]) {
+        let base = Int(offset) & (Self.chunkWords - 1)
+        let chunk = chunks[Int(offset) >> Self.chunkShift]
+        for k in 0..<count { target[k] = chunk[base &+ k] }
+    }
+
+    /// Overwrites a block from `source`, from an index on.
+    mutating func write(_ offset: UInt32, _ count: Int, from source: [UInt64], at start: Int = 0) {
+        let base = Int(offset) & (Self.chunkWords - 1)
+        for k in 0..<count {
+            chunks[Int(offset) >> Self.chunkShift][base &+ k] = source[start &+ k]
+        }
+    }
+
+    /// One word of a block.
+    func word(_ offset: UInt32, _ index: Int) -> UInt64 {
+        chunks[Int(offset) >> Self.chunkShift][(Int(offset) & (Self.chunkWords - 1)) &+ index]
+    }
+
+    private func offset(ofWord word: Int) -> UInt32 {
+        UInt32((chunks.count - 1) << Self.chunkShift | word)
+    }
+}

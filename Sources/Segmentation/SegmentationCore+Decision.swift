@@ -1,0 +1,128 @@
+extension SegmentationCore {
+    /// Scores a row at a moment and decides segment and band; publishes when something changed.
+    mutating func decide(
+        _ row: Int,
+        cause: DecisionCause,
+        at time: Int64,
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
+        evaluator.read(row, of: table, landmarks: landmarks)
+        guard let model else {
+            evaluator.evaluate(at: time, landmarks: landmarks, imputation: noImputation)
+            table.setOutlier(row, evaluator.isOutlier)
+            return
+        }
+        evaluator.evaluate(at: time, landmarks: landmarks, imputation: model.imputation)
+        table.setOutlier(row, evaluator.isOutlier)
+        model.project(evaluator.values, into: &scores)
+        let nearest = model.nearest(scores)
+        table.setMembership(row, model.segments[nearest.first].id)
+        table.setModelVersion(row, model.version)
+
+        var decision = Decision()
+        decision.cause = cause
+        decision.effectiveAt = time
+        decision.backfill = context.backfill
+        decision.hadRecordBefore = table.revision(row) > 0
+        decideSegment(row, nearest: nearest, model: model, at: time, decision: &decision)
+        decideBand(row, model: model, at: time, decision: &decision)
+
+        let isTransition =
+            decision.hasEntered || decision.hasMoved || decision.churnTransition != .none
+        guard isTransition || configuration.emit == .all else { return }
+        publish(row, decision, model: model, context: context, into: &output)
+    }
+
+    private mutating func decideSegment(
+        _ row: Int,
+        nearest: NearestCentroids,
+        model: SegmentModel,
+        at time: Int64,
+        decision: inout Decision
+    ) {
+        let published = table.publishedSegment(row)
+        decision.previousSegment = published
+        let current = published == 0 ? -1 : model.index(ofSegment: published)
+        var target = nearest.first
+        if current >= 0 && current != nearest.first {
+            let distance = model.squaredDistance(scores, to: current).squareRoot()
+            let isNearer =
+                nearest.squaredDistance.squareRoot()
+                <= (1 - configuration.assignment.hysteresis) * distance
+            let hasStayed =
+                time - table.segmentSince(row) >= configuration.assignment.minimumDwellMilliseconds
+            if !(isNearer && hasStayed) { target = current }
+        }
+        decision.segment = target
+        decision.distance = model.squaredDistance(scores, to: target).squareRoot()
+        decision.runnerUp = target == nearest.first ? nearest.second : nearest.first
+        let other =
+            target == nearest.first ? nearest.secondSquaredDistance : nearest.squaredDistance
+        decision.margin = decision.runnerUp < 0 ? 0 : other.squareRoot() - decision.distance
+        let id = model.segments[target].id
+        decision.hasEntered = published == 0
+        decision.hasMoved = published != 0 && published != id
+        if published != id {
+            table.setPublishedSegment(row, id)
+            table.setSegmentSince(row, time)
+        }
+    }
+
+    private mutating func decideBand(
+        _ row: Int,
+        model: SegmentModel,
+        at time: Int64,
+        decision: inout Decision
+    ) {
+        let calendar = configuration.calendar
+        let before = table.band(row)
+        let days = table.purchaseDays(row)
+        decision.previousBand = before
+        decision.churn = churnRisk.evaluate(
+            purchaseDays: days,
+            firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
+            lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
+            at: time,
+            model: model,
+            band: before,
+            inCooldown: time < table.cooldownUntil(row)
+        )
+        let band = decision.churn.band
+        decision.churnTransition = before.transition(to: band)
+        if band != before { table.setBand(row, band) }
+        if decision.churnTransition == .raised || decision.churnTransition == .escalated {
+            table.setCooldownUntil(row, time + configuration.churn.cooldownMilliseconds)
+        }
+    }
+
+    private mutating func publish(
+        _ row: Int,
+        _ decision: Decision,
+        model: SegmentModel,
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
+        table.setRevision(row, table.revision(row) + 1)
+        if decision.hasEntered || decision.hasMoved {
+            counters.segmentChanged += 1
+        } else if decision.churnTransition != .none {
+            counters.churnChanged += 1
+        } else {
+            counters.refreshed += 1
+        }
+        if decision.churn.band != decision.previousBand {
+            counters.bandEntries[Int(decision.churn.band.rawValue)] += 1
+        }
+        writer.write(
+            row,
+            decision,
+            decidedAt: context.wallMilliseconds ?? greatestEventTime,
+            table: table,
+            model: model,
+            evaluator: evaluator,
+            source: sourceBytes,
+            into: &output
+        )
+    }
+}

@@ -1,0 +1,303 @@
+/// What the engine knows about the moment of a batch.
+public struct StepContext: Sendable {
+    /// Wall clock, for `decided_at` and for `clock.future_tolerance`; nil in replay: event time stands in.
+    public var wallMilliseconds: Int64?
+    /// Records were in the topic before the group first got the partition.
+    public var backfill: Bool
+    /// Events after this moment are skipped and counted; nil for none.
+    public var asOf: Int64?
+
+    /// Creates a context.
+    public init(wallMilliseconds: Int64?, backfill: Bool, asOf: Int64? = nil) {
+        self.wallMilliseconds = wallMilliseconds
+        self.backfill = backfill
+        self.asOf = asOf
+    }
+}
+
+extension SegmentationCore {
+    /// Applies one record: decodes it, moves the row, decides, and gathers what is to be produced.
+    ///
+    /// A record that cannot be used becomes a rejection in the output; nothing else has changed then.
+    ///
+    /// - Parameters:
+    ///   - record: ranges into `bytes` and `headers`.
+    ///   - recordIndex: its index in the batch, for rejections.
+    public mutating func apply(
+        _ record: InputRecord,
+        recordIndex: Int,
+        bytes: [UInt8],
+        headers: [InputHeader],
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
+        counters.records += 1
+        do throws(Rejection) {
+            if record.value == nil, record.key.map({ !$0.isEmpty }) ?? false,
+                configuration.privacy.onNull != .reject
+            {
+                applyNull(record, bytes: bytes, context: context, into: &output)
+                return
+            }
+            try decoder.decode(record, bytes: bytes, headers: headers, into: &event)
+            if let asOf = context.asOf, event.time > asOf {
+                counters.skipped += 1
+                return
+            }
+            if let wall = context.wallMilliseconds,
+                let tolerance = configuration.futureToleranceMilliseconds,
+                event.time > wall + tolerance
+            {
+                throw Rejection(.futureTime, "clock.future_tolerance")
+            }
+            if event.customerIsInText {
+                try apply(record, id: decoder.text, context: context, into: &output)
+            } else {
+                try apply(record, id: bytes, context: context, into: &output)
+            }
+        } catch {
+            counters.count(error.reason)
+            output.rejections.append(
+                StepOutput.Rejected(recordIndex: recordIndex, rejection: error)
+            )
+        }
+    }
+
+    private mutating func applyNull(
+        _ record: InputRecord,
+        bytes: [UInt8],
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
+        guard configuration.privacy.onNull == .erase, let key = record.key else {
+            counters.ignoredNulls += 1
+            return
+        }
+        event.type = .erased
+        event.customer = key
+        event.customerHash = StableHash.hash(of: bytes, range: key)
+        event.time = record.timestampMilliseconds ?? partitionClock(record.partition)
+        erase(id: bytes, partition: record.partition, into: &output)
+    }
+
+    private mutating func apply(
+        _ record: InputRecord,
+        id: [UInt8],
+        context: StepContext,
+        into output: inout StepOutput
+    ) throws(Rejection) {
+        guard event.customer.count <= Self.idBytesMax, id[event.customer.lowerBound] != 0 else {
+            throw Rejection(.outOfRange, "customer_id")
+        }
+        var row = table.find(hash: event.customerHash, id: id, range: event.customer)
+        if row >= 0 && table.partition(row) != record.partition {
+            throw Rejection(.keyMismatch, "the customer was met in another partition")
+        }
+        if event.type == .erased {
+            erase(id: id, partition: record.partition, into: &output)
+            return
+        }
+        if row < 0 {
+            guard let life = newLife(record, id: id) else {
+                counters.suppressed += 1
+                return
+            }
+            row = table.insert(hash: event.customerHash, id: id, range: event.customer)
+            table.setLife(row, life)
+            table.setClock(row, Int64.min)
+            table.setPartition(row, record.partition)
+            statistics.markInserted(row, of: &table)
+        } else {
+            if isDuplicate(row) {
+                counters.duplicates += 1
+                return
+            }
+            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            table.touch(row)
+        }
+        applySlots(row)
+        counters.count(event.type)
+        advance(row, partition: record.partition)
+        rowChanges += 1
+        decide(
+            row,
+            cause: .event,
+            at: table.clock(row),
+            context: context,
+            into: &output
+        )
+        if rowChanges >= configuration.model.miniBatch { completeMiniBatch(into: &output) }
+    }
+
+    /// Life of a customer who is not in the table; nil when an erasure still keeps them out.
+    private mutating func newLife(_ record: InputRecord, id: [UInt8]) -> Int64? {
+        let created = record.timestampMilliseconds ?? event.time
+        guard !table.suppressed.isEmpty else { return created }
+        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
+        guard let stub = table.suppressed[key] else { return created }
+        return event.time <= stub.time ? nil : max(created, stub.life + 1)
+    }
+
+    /// Whether the event is known already; moves nothing.
+    private mutating func isDuplicate(_ row: Int) -> Bool {
+        switch event.type {
+        case .orderPlaced:
+            block.load(row, of: table)
+            let position = block.findOrder(event.orderHash)
+            guard position >= 0 else { return false }
+            let entry = block.entry(at: position)
+            return entry.hasVersion && event.time <= entry.time
+        case .erased: return false
+        default:
+            block.load(row, of: table)
+            return event.eventHash != 0 && block.containsEvent(event.eventHash)
+        }
+    }
+
+    private mutating func applySlots(_ row: Int) {
+        block.load(row, of: table)
+        if event.type != .orderPlaced && event.eventHash != 0 {
+            block.appendEvent(event.eventHash, limit: configuration.ledgerEvents)
+        }
+        switch event.type {
+        case .profile: applyProfile(row)
+        case .snapshot: applySnapshot(row)
+        case .orderPlaced: applyOrder(row)
+        case .orderReversed: applyReversal(row)
+        case .visit:
+            table.count(schema.visitSlots, accepted: false, of: row, at: event.time)
+        case .campaign:
+            table.count(schema.campaignSlots, accepted: event.flag, of: row, at: event.time)
+        case .complaint:
+            table.count(schema.complaintSlots, accepted: false, of: row, at: event.time)
+        case .erased: break
+        }
+        block.store(into: &table)
+    }
+
+    private mutating func applyProfile(_ row: Int) {
+        for (position, slot) in schema.profileFields.enumerated() {
+            guard decoder.fieldIsPresent[position],
+                event.time > block.profileTime(slot.profileIndex)
+            else { continue }
+            block.setProfileTime(slot.profileIndex, event.time)
+            table.numbers[row, slot.number] = decoder.fieldValues[position]
+        }
+    }
+
+    private mutating func applySnapshot(_ row: Int) {
+        for (position, slot) in schema.snapshotFields.enumerated()
+        where decoder.fieldIsPresent[position] {
+            let value = decoder.fieldValues[position]
+            table.numbers[row, slot.number] = value
+            if slot.number == schema.lastPurchase {
+                table.numbers[row, schema.lastPurchaseBase] = value
+            }
+        }
+    }
+
+    private mutating func applyOrder(_ row: Int) {
+        let position = block.findOrder(event.orderHash)
+        let old: LedgerEntry? = position >= 0 ? block.entry(at: position) : nil
+        var new = old ?? LedgerEntry()
+        new.hash = event.orderHash
+        let day = configuration.calendar.day(of: event.time)
+        if let old, old.hasVersion, configuration.calendar.day(of: old.time) != day {
+            new.isDayCountedOutside = false
+        }
+        new.hasVersion = true
+        new.time = event.time
+        new.channel = event.channel
+        new.discount = event.flag
+        new.amounts = event.order
+        store(new, replacing: old, at: position, of: row)
+    }
+
+    private mutating func applyReversal(_ row: Int) {
+        let position = block.findOrder(event.orderHash)
+        let old: LedgerEntry? = position >= 0 ? block.entry(at: position) : nil
+        if old == nil || old?.hasVersion == false { counters.unmatchedReversals += 1 }
+        var new = old ?? LedgerEntry()
+        new.hash = event.orderHash
+        if old == nil { new.time = event.time }
+        if event.flag {
+            new.fullReversal = max(new.fullReversal ?? Int64.min, event.time)
+        }
+        if event.hasAmount {
+            if event.hasCategories {
+                for category in 0..<schema.categoryCount where event.order[category] != 0 {
+                    new.reversed[category] += event.order[category]
+                }
+            } else {
+                new.reversedUncategorised += event.order.total
+            }
+        }
+        store(new, replacing: old, at: position, of: row)
+    }
+
+    private mutating func store(
+        _ new: LedgerEntry,
+        replacing old: LedgerEntry?,
+        at position: Int,
+        of row: Int
+    ) {
+        table.moveOrder(from: old, to: new, of: row)
+        if position >= 0 {
+            block.replace(new, at: position)
+        } else {
+            while block.ledgerCount >= configuration.ledgerOrders {
+                let leaving = block.removeFirst()
+                table.retire(
+                    leaving,
+                    of: row,
+                    block: &block,
+                    calendar: configuration.calendar
+                )
+            }
+            block.append(new)
+        }
+        table.derivePurchases(of: row, block: block, calendar: configuration.calendar)
+    }
+
+    private mutating func advance(_ row: Int, partition: Int32) {
+        let clock = max(table.clock(row), event.time)
+        table.setClock(row, clock)
+        let index = Int(partition)
+        while partitionClocks.count <= index { partitionClocks.append(Int64.min) }
+        partitionClocks[index] = max(partitionClocks[index], clock)
+        if clock > greatestEventTime {
+            greatestEventTime = clock
+            advanceLandmarks(to: clock)
+        }
+    }
+
+    /// The customer disappears from table, statistics and outputs; a keyed hash and a time stay.
+    private mutating func erase(id: [UInt8], partition: Int32, into output: inout StepOutput) {
+        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
+        let stub = table.suppressed[key]
+        if let stub, event.time <= stub.time {
+            counters.duplicates += 1
+            return
+        }
+        let row = table.find(hash: event.customerHash, id: id, range: event.customer)
+        var life = stub?.life ?? Int64.min
+        if row >= 0 {
+            life = max(life, table.life(row))
+            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            statistics.markRemoved(row)
+            table.remove(row)
+            rowChanges += 1
+        }
+        table.setSuppression(
+            key,
+            Suppression(time: event.time, life: life, partition: partition)
+        )
+        counters.erased += 1
+        counters.count(.erased)
+        appendTombstones(id: id, range: event.customer, partition: partition, into: &output)
+        appendSuppression(key, partition: partition, into: &output)
+    }
+
+    /// Longest customer id, in bytes.
+    static var idBytesMax: Int { 1024 }
+}

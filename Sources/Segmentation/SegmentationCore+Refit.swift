@@ -1,0 +1,107 @@
+import Kernels
+
+/// A refit that found no model; the one in force stays.
+public struct RefitFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What was attempted, and the fault of the numerics.
+    public var description: String
+}
+
+extension SegmentationCore {
+    /// Whether enough has changed for a refit, on the event clock.
+    public var isRefitDue: Bool {
+        guard learns, greatestEventTime > Int64.min else { return false }
+        let settings = configuration.model
+        guard let model else { return table.count >= firstModelCustomers }
+        // A version is first brought to every row.
+        guard rescoreCursor >= table.rowEnd else { return false }
+        if model.provisional && table.count >= settings.minimumCustomers { return true }
+        if table.count >= 2 * max(1, lastRefitCustomers) { return true }
+        let age = greatestEventTime - lastRefitAt
+        if age >= settings.refitIntervalMilliseconds { return true }
+        return age >= settings.refitMinimumIntervalMilliseconds
+            && Double(statistics.changedCustomers)
+                >= settings.refitChangedShare * Double(table.count)
+    }
+
+    /// Customers that a first version needs.
+    private var firstModelCustomers: Int {
+        let minimum = configuration.model.minimumCustomers
+        guard configuration.model.coldStart == .provisional else { return minimum }
+        return min(minimum, max(50, 10 * (configuration.model.segments ?? 4)))
+    }
+
+    /// Fits a new version to the table and takes it over; rows are scored again by `rescore`.
+    ///
+    /// - Parameters:
+    ///   - time: the moment of the refit, event clock, in milliseconds since 1970.
+    ///   - isFinal: the last refit of `replay`, which ignores the margin and always sweeps.
+    /// - Throws: `RefitFailure` when a decomposition or a fit fails; the model in force stays.
+    public mutating func refit(
+        at time: Int64,
+        isFinal: Bool = false,
+        into output: inout StepOutput
+    ) throws(RefitFailure) {
+        statistics.flush(&table, model: model, landmarks: landmarks)
+        refreshOutliers(at: time)
+        var centres = statistics.storedMeans().map { $0.rounded() }
+        // A decayed feature is rescaled with its landmark, so its centre stays at 0.
+        for (feature, form) in schema.features.enumerated() {
+            if case .decayed = form { centres[feature] = 0 }
+        }
+        statistics.rebuild(from: &table, centres: centres, model: model, landmarks: landmarks)
+        var trainer = ModelTrainer(
+            configuration: configuration,
+            schema: schema,
+            previous: model,
+            landmarks: landmarks,
+            time: time,
+            isFinal: isFinal
+        )
+        let fitted: SegmentModel
+        do throws(NumericError) {
+            fitted = try trainer.fit(table: table, statistics: statistics)
+        } catch {
+            throw RefitFailure(description: "fit version \((model?.version ?? 0) + 1): \(error)")
+        }
+        adopt(fitted)
+        appendModelVersion(fitted, into: &output)
+    }
+
+    /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a feature
+    /// that moves with time holds for idle customers too.
+    private mutating func refreshOutliers(at time: Int64) {
+        guard !schema.bounds.isEmpty else { return }
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            evaluator.read(row, of: table, landmarks: landmarks)
+            evaluator.evaluate(at: time, landmarks: landmarks, imputation: noImputation)
+            if evaluator.isOutlier != table.isOutlier(row) {
+                table.touch(row)
+                table.setOutlier(row, evaluator.isOutlier)
+            }
+        }
+    }
+
+    /// Whether rows wait for their score by the present version.
+    public var isRescoring: Bool { model != nil && rescoreCursor < table.rowEnd }
+
+    /// Scores the next rows by the present version and publishes what changes, cause `model`.
+    ///
+    /// - Parameter limit: rows looked at, at most.
+    public mutating func rescore(limit: Int, context: StepContext, into output: inout StepOutput) {
+        guard let version = model?.version, rescoreCursor < table.rowEnd else { return }
+        let end = min(table.rowEnd, rescoreCursor + limit)
+        for row in rescoreCursor..<end where table.isInUse(row) {
+            if table.modelVersion(row) == version { continue }
+            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            table.touch(row)
+            let clock = table.clock(row)
+            let time = max(clock, min(partitionClock(table.partition(row)), greatestEventTime))
+            decide(row, cause: .model, at: time, context: context, into: &output)
+        }
+        statistics.flush(&table, model: model, landmarks: landmarks)
+        rescoreCursor = end == table.rowEnd ? Int.max : end
+    }
+
+    /// Imputation before there is a model: a missing value is beyond no bound.
+    var noImputation: [Double] { Array(repeating: 0, count: schema.featureCount) }
+}

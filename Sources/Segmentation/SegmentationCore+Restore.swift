@@ -1,0 +1,164 @@
+import Foundation
+import OnlineLearning
+
+/// Why a record of ours cannot be used; a restore stops there, for corrupt state is never used.
+public struct RestoreFailure: Error, Sendable, Equatable, CustomStringConvertible {
+    /// What is wrong, and what to do.
+    public var description: String
+}
+
+extension SegmentationCore {
+    /// Takes one changelog record over: a row, a stub, or a tombstone.
+    ///
+    /// - Throws: `RestoreFailure` for bytes that are no row of ours, with the hash of the key.
+    public mutating func restoreRow(
+        key: Range<Int>,
+        value: Range<Int>?,
+        bytes: [UInt8],
+        partition: Int32
+    ) throws(RestoreFailure) {
+        do throws(RowCodec.Failure) {
+            if RowCodec.isStub(bytes, key) {
+                let name = RowCodec.stubKey(bytes, key)
+                table.suppressed[name] =
+                    try value.map { range throws(RowCodec.Failure) in
+                        try RowCodec.decodeStub(bytes, range, partition: partition)
+                    }
+                return
+            }
+            let hash = StableHash.hash(of: bytes, range: key)
+            var row = table.find(hash: hash, id: bytes, range: key)
+            if row >= 0 {
+                table.remove(row)
+                table.undo.clear()
+            }
+            guard let value else { return }
+            row = table.insert(hash: hash, id: bytes, range: key)
+            table.undo.clear()
+            table.setPartition(row, partition)
+            try RowCodec.decode(bytes, value, into: row, of: &table, block: &block)
+            block.load(row, of: table)
+            table.derivePurchases(of: row, block: block, calendar: configuration.calendar)
+        } catch {
+            let hash = String(StableHash.hash(of: bytes, range: key), radix: 16)
+            throw RestoreFailure(description: "row \(hash): " + error.words)
+        }
+    }
+
+    /// Rebuilds what is derived from the rows of a partition: sums, medians, clocks.
+    public mutating func finishRestore() {
+        greatestEventTime = Int64.min
+        partitionClocks.removeAll()
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            let index = Int(table.partition(row))
+            while partitionClocks.count <= index { partitionClocks.append(Int64.min) }
+            partitionClocks[index] = max(partitionClocks[index], table.clock(row))
+            greatestEventTime = max(greatestEventTime, table.clock(row))
+        }
+        if greatestEventTime > Int64.min {
+            for (index, decay) in schema.decays.enumerated() {
+                landmarks[index] = Decay.landmark(
+                    at: greatestEventTime,
+                    halfLife: decay.halfLifeMilliseconds
+                )
+            }
+        }
+        rebuildStatistics()
+        if model != nil { rescoreCursor = 0 }
+    }
+
+    private mutating func rebuildStatistics() {
+        let zero = Array(repeating: 0.0, count: schema.featureCount)
+        statistics.rebuild(
+            from: &table,
+            centres: model?.centres ?? zero,
+            model: model,
+            landmarks: landmarks
+        )
+    }
+
+    /// Drops the rows of partitions that another worker takes over.
+    public mutating func dropPartitions(_ partitions: [Int32]) {
+        precondition(saved == nil, "commit or abort first")
+        let dropped = Set(partitions)
+        for row in 0..<table.rowEnd
+        where table.isInUse(row) && dropped.contains(table.partition(row)) {
+            table.remove(row)
+            table.undo.clear()
+        }
+        table.suppressed = table.suppressed.filter { !dropped.contains($0.value.partition) }
+        finishRestore()
+    }
+
+    /// Takes the model topic's records over: the active version with its latest step.
+    ///
+    /// - Parameters:
+    ///   - records: value by key; later records of a key have replaced earlier ones.
+    /// - Throws: `RestoreFailure` for an active version that is missing, broken, or of other features.
+    public mutating func restoreModel(_ records: [String: [UInt8]]) throws(RestoreFailure) {
+        guard let active = records["active"] else { return }
+        let version: Int
+        do {
+            version = try JSONDecoder().decode(ActiveRecord.self, from: Data(active)).version
+        } catch {
+            throw RestoreFailure(description: "model topic, key active: not readable")
+        }
+        guard let bytes = records["version/\(version)"] else {
+            throw RestoreFailure(
+                description: "model topic: version \(version) is active, but not there"
+            )
+        }
+        var restored: SegmentModel
+        do {
+            restored = try ModelBundle(json: Data(bytes)).model(for: schema)
+        } catch let error as ModelMismatch {
+            throw RestoreFailure(
+                description: "model topic, version \(version): \(error)"
+                    + "; declare the features as they were, or use another kafka.group"
+            )
+        } catch {
+            throw RestoreFailure(
+                description: "model topic, version \(version): not readable (\(error))"
+            )
+        }
+        if let bytes = records["step"] {
+            let step: StepRecord
+            do {
+                step = try JSONDecoder().decode(StepRecord.self, from: Data(bytes))
+            } catch {
+                throw RestoreFailure(description: "model topic, key step: not readable")
+            }
+            // A step of an earlier version ended with it.
+            if step.version == version && step.centroids.count == restored.centroids.count {
+                restored.step = step.step
+                restored.centroids = step.centroids
+            }
+        }
+        if restored.version == model?.version {
+            follow(centroidsOf: restored)
+        } else {
+            adopt(restored)
+        }
+    }
+
+    private struct ActiveRecord: Decodable { var version: Int }
+    private struct StepRecord: Decodable {
+        var version: Int
+        var step: Int
+        var centroids: [Double]
+    }
+}
+
+extension RowCodec.Failure {
+    fileprivate var words: String {
+        switch self {
+        case .tooShort: "too short to be a row"
+        case .unknownVersion(let version):
+            "row format \(version) is not known to this program; run the newer one"
+        case .otherSlots:
+            "written with other slots than declared; restore the slots section, or use another kafka.group"
+        case .checksum: "the checksum does not match: the record is damaged"
+        case .inconsistent: "its parts do not add up: the record is damaged"
+        }
+    }
+}

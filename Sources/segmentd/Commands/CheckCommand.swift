@@ -1,0 +1,26 @@
+import ArgumentParser
+import Segmentation
+
+/// Names every problem of a configuration at once.
+struct CheckCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Check a configuration: every problem at once, each with line, key and rule.",
+        discussion: """
+            Examples:
+              segmentd check --config /etc/segmentd/segmentd.yaml
+              segmentd check --config segmentd.yaml --set churn.raise.high=0.8
+            """
+    )
+
+    @OptionGroup var options: ConfigurationOptions
+
+    func run() throws {
+        let loaded = try options.load(.kafka)
+        let schema = CompiledSchema(loaded.segmentation)
+        Terminal.output(
+            "\(options.config): fine, \(schema.slotNames.count) slots, "
+                + "\(schema.featureCount) features, group \(loaded.kafka.group)\n"
+        )
+    }
+}

@@ -1,0 +1,183 @@
+import ArgumentParser
+import Engine
+import Foundation
+import Segmentation
+
+/// The same engine over a file, clock = event time.
+struct ReplayCommand: ParsableCommand {
+    /// Formats of the input.
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case ndjson, csv
+    }
+
+    static let configuration = CommandConfiguration(
+        commandName: "replay",
+        abstract: "Run the engine over a file of events; the clock is event time.",
+        discussion: """
+            Deterministic: the same input, configuration and seed give the same bytes.
+
+            Examples:
+              segmentd replay --config F --input events.ndjson --output decisions.ndjson
+              segmentd simulate --customers 5000 --events 200000 --seed 1 | \\
+                segmentd replay --config F --input - --assignments-out assignments.csv
+              segmentd replay --config config/smartcart-notebook.yaml --format csv \\
+                --input smartcart_customers.csv --as-of 2014-06-29 --model-out model.json
+            """
+    )
+
+    @OptionGroup var options: ConfigurationOptions
+
+    @Option(help: "File of events, or - for standard input.")
+    var input: String
+
+    @Option(help: "ndjson: one event per line; csv: one customer.snapshot of --as-of per row.")
+    var format = Format.ndjson
+
+    @Option(name: .long, help: "Final clock: a date or RFC 3339 time; later events are skipped.")
+    var asOf: String?
+
+    @Option(help: "File for output records, one JSON line each, or - for standard output.")
+    var output: String?
+
+    @Option(help: "Start from this bundle; learning is off unless model.learning is set.")
+    var model: String?
+
+    @Option(name: .long, help: "File for the final model bundle.")
+    var modelOut: String?
+
+    @Option(name: .long, help: "File for the assignments, CSV.")
+    var assignmentsOut: String?
+
+    func validate() throws {
+        if format == .csv && asOf == nil {
+            throw ValidationError("--format csv needs --as-of, the moment of the snapshot")
+        }
+        if let asOf, EventTime.parse(asOf) == nil {
+            throw ValidationError("--as-of \(asOf) is no date and no RFC 3339 time")
+        }
+    }
+
+    func run() throws {
+        var loaded = try options.load(.standalone)
+        let given = try model.map { path in
+            try ModelFile.load(path, for: loaded.segmentation)
+        }
+        if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
+        let started = ContinuousClock.now
+        var runner = ReplayRunner(
+            configuration: loaded.segmentation,
+            model: given,
+            asOf: asOf.flatMap(EventTime.parse),
+            encodes: true
+        )
+        let records = try output.map { try OutputFile(path: $0, option: "--output") }
+        try read(into: &runner, records: records)
+        try runner.finish()
+        try flush(&runner, to: records, force: true)
+        Terminal.endProgress()
+        if let modelOut {
+            guard let bundle = runner.core.bundle else {
+                throw CommandFailure("no model to write to --model-out: too few customers")
+            }
+            try OutputFile(path: modelOut, option: "--model-out")
+                .write(Array(bundle.json(pretty: true)) + Array("\n".utf8))
+        }
+        if let assignmentsOut {
+            try OutputFile(path: assignmentsOut, option: "--assignments-out")
+                .write(runner.assignments())
+        }
+        Terminal.note(
+            ReplaySummary.text(runner, seconds: (ContinuousClock.now - started).seconds)
+        )
+    }
+
+    private func read(into runner: inout ReplayRunner, records: OutputFile?) throws {
+        var reader = try LineReader(path: input)
+        var snapshots: CSVSnapshots?
+        var number = 0
+        while let line = try reader.next() {
+            number += 1
+            if format == .ndjson {
+                if line.isEmpty { continue }
+                try runner.append(line.span)
+            } else if let snapshots {
+                if line.isEmpty { continue }
+                let record = try snapshots.record(Array(line), number: number)
+                try runner.append(record.span)
+            } else {
+                snapshots = try CSVSnapshots(header: Array(line), asOf: "\"\(asOf ?? "")\"")
+            }
+            if number % 65_536 == 0 {
+                try flush(&runner, to: records, force: false)
+                Terminal.progress(
+                    "\(Terminal.grouped(number)) records, "
+                        + "\(Terminal.grouped(runner.core.customerCount)) customers"
+                )
+            }
+        }
+    }
+
+    private func flush(
+        _ runner: inout ReplayRunner,
+        to file: OutputFile?,
+        force: Bool
+    ) throws {
+        guard force || runner.pendingLineBytes > 1 << 20 else { return }
+        let lines = runner.takeLines()
+        try file?.write(lines)
+    }
+}
+
+extension Duration {
+    /// Seconds as a number.
+    var seconds: Double {
+        let parts = components
+        return Double(parts.seconds) + Double(parts.attoseconds) / 1e18
+    }
+}
+
+/// What a replay found, for people.
+enum ReplaySummary {
+    static func text(_ runner: borrowing ReplayRunner, seconds: Double) -> String {
+        let counters = runner.core.counters
+        var lines = [
+            "\(Terminal.grouped(counters.records)) records in \(rounded(seconds, 2)) s "
+                + "(\(Terminal.grouped(Int(Double(counters.records) / max(seconds, 1e-9)))) per s), "
+                + "\(Terminal.grouped(counters.applied)) events applied, "
+                + "\(Terminal.grouped(counters.duplicates)) duplicates, "
+                + "\(Terminal.grouped(counters.rejected)) rejected"
+        ]
+        for (reason, count) in zip(RejectionReason.allCases, counters.rejections) where count > 0 {
+            lines.append("  rejected: \(reason.rawValue) \(Terminal.grouped(count))")
+        }
+        let others = [
+            ("skipped, after --as-of", counters.skipped),
+            ("reversals of orders beyond the ledger", counters.unmatchedReversals),
+            ("customers erased", counters.erased),
+            ("events of erased customers", counters.suppressed),
+        ]
+        for (name, count) in others where count > 0 {
+            lines.append("  \(name): \(Terminal.grouped(count))")
+        }
+        lines.append(
+            "\(Terminal.grouped(runner.core.customerCount)) customers, "
+                + "\(Terminal.grouped(runner.outputCount)) output records "
+                + "(\(Terminal.grouped(counters.segmentChanged)) segment.changed, "
+                + "\(Terminal.grouped(counters.churnChanged)) churn.changed), "
+                + "hash \(String(runner.outputHash, radix: 16)), "
+                + "\(runner.refitCount) refits"
+        )
+        if let totals = runner.core.totals {
+            lines.append(
+                "\(Terminal.grouped(totals.orders)) orders in force, "
+                    + "money \(rounded(totals.spent, 2))"
+            )
+        }
+        if let model = runner.core.model { lines += ModelText.summary(model) }
+        return lines.joined(separator: "\n")
+    }
+
+    static func rounded(_ number: Double, _ digits: Int) -> String {
+        String(format: "%.\(digits)f", number)
+    }
+}

@@ -1,0 +1,51 @@
+import ArgumentParser
+
+/// The program: subcommands, nothing else.
+struct Segmentd: AsyncParsableCommand {
+    static let version = "0.1.0"
+
+    static let configuration = CommandConfiguration(
+        commandName: "segmentd",
+        abstract:
+            "Streaming customer segmentation: events in from Kafka, segments and churn flags out.",
+        discussion: """
+            Examples:
+              segmentd demo                                    see it work, no set-up
+              segmentd check --config /etc/segmentd/segmentd.yaml
+              segmentd run --config /etc/segmentd/segmentd.yaml
+              segmentd replay --config F --input events.ndjson --model-out model.json
+            """,
+        version: version,
+        subcommands: [
+            ReplayCommand.self, CheckCommand.self,
+            SimulateCommand.self, ExportCommand.self, ExplainCommand.self, StatusCommand.self,
+            ModelCommand.self,
+        ]
+    )
+}
+
+/// The options of every command that reads a configuration.
+struct ConfigurationOptions: ParsableArguments {
+    @Option(name: .long, help: "Configuration file (YAML).")
+    var config: String
+
+    @Option(
+        name: .long,
+        parsing: .singleValue,
+        help: ArgumentHelp("Override a key; repeatable.", valueName: "key=value")
+    )
+    var set: [String] = []
+
+    /// Loads the file.
+    ///
+    /// - Throws: `CommandFailure` with every problem at once; exit status 2.
+    func load(
+        _ purpose: ServiceConfiguration.Purpose
+    ) throws(CommandFailure) -> ServiceConfiguration {
+        do {
+            return try ServiceConfiguration.load(path: config, overrides: set, purpose: purpose)
+        } catch {
+            throw CommandFailure(error.description, status: .usage)
+        }
+    }
+}

@@ -1,0 +1,28 @@
+/// How the program ends; documented in the README.
+enum ExitStatus: Int32, Error {
+    /// Done.
+    case done = 0
+    /// Something failed; the message says what.
+    case failure = 1
+    /// Configuration or usage.
+    case usage = 2
+    /// A newer worker with the same `kafka.instance` took over.
+    case fenced = 3
+    /// State in the changelog or model topic must not be used.
+    case corruptState = 4
+    /// The daemon that was asked does not answer.
+    case noDaemon = 5
+}
+
+/// A command that cannot go on, in words for people.
+struct CommandFailure: Error {
+    /// What was attempted, and what to do.
+    var message: String
+    /// How the program ends.
+    var status: ExitStatus = .failure
+
+    init(_ message: String, status: ExitStatus = .failure) {
+        self.message = message
+        self.status = status
+    }
+}

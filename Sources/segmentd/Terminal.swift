@@ -1,0 +1,61 @@
+import Foundation
+
+/// stdout for what was asked for, stderr for progress, summaries and errors.
+enum Terminal {
+    /// Whether a person watches stderr, so that a line of progress makes sense.
+    static var isInteractive: Bool { isatty(FileHandle.standardError.fileDescriptor) == 1 }
+
+    static func output(_ text: String) { write(Data(text.utf8), to: .standardOutput) }
+
+    static func output(_ bytes: [UInt8]) { write(Data(bytes), to: .standardOutput) }
+
+    static func note(_ text: String) { write(Data((text + "\n").utf8), to: .standardError) }
+
+    static func error(_ text: String) { note("segmentd: " + text) }
+
+    /// One line that the next one overwrites; nothing where nobody watches.
+    static func progress(_ text: String) {
+        guard isInteractive else { return }
+        write(Data(("\r\u{1b}[2K" + text).utf8), to: .standardError)
+    }
+
+    /// Clears the line of progress.
+    static func endProgress() {
+        guard isInteractive else { return }
+        write(Data("\r\u{1b}[2K".utf8), to: .standardError)
+    }
+
+    private static func write(_ data: Data, to handle: FileHandle) {
+        do {
+            try handle.write(contentsOf: data)
+        } catch {
+            // Nobody reads any more, such as after `| head`: there is nothing left to say.
+            exit(ExitStatus.failure.rawValue)
+        }
+    }
+
+    /// `1234567` as `1,234,567`.
+    static func grouped(_ number: Int) -> String {
+        var digits = Array(String(number.magnitude))
+        var position = digits.count - 3
+        while position > 0 {
+            digits.insert(",", at: position)
+            position -= 3
+        }
+        return (number < 0 ? "-" : "") + String(digits)
+    }
+
+    /// Rows as a table with aligned columns, the first left, the others right.
+    static func table(_ rows: [[String]]) -> String {
+        let columns = rows.map(\.count).max() ?? 0
+        let widths = (0..<columns).map { column in
+            rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
+        }
+        return rows.map { row in
+            row.enumerated().map { column, cell in
+                let space = String(repeating: " ", count: widths[column] - cell.count)
+                return column == 0 ? cell + space : space + cell
+            }.joined(separator: "  ")
+        }.joined(separator: "\n")
+    }
+}
