@@ -1,6 +1,6 @@
 /// Where the admin server listens, and what it calls healthy.
 public struct AdminConfiguration: Sendable, Equatable {
-    /// Address of everything: health, metrics, model and customers. Personal data is served here.
+    /// Address of everything: health, metrics, model and customers, so personal data too.
     public var listen = ListenAddress(host: "127.0.0.1", port: 9464)
     /// A further address that serves health and metrics alone; nil for none.
     public var metricsListen: ListenAddress?

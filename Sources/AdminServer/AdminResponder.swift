@@ -29,7 +29,8 @@ struct AdminReply: Sendable, Equatable {
     }
 }
 
-/// Answers questions from the last published status, and those about a customer through the mailbox.
+/// Answers questions from the last published status, and those about a customer through the
+/// mailbox.
 ///
 /// Knows nothing of HTTP but status codes, so that it is tested without a socket.
 struct AdminResponder: Sendable {
@@ -54,9 +55,11 @@ struct AdminResponder: Sendable {
     ///
     /// - Parameters:
     ///   - method: as in HTTP; only GET and HEAD change nothing, and so only they are allowed.
-    ///   - path: percent-encoded as it came, so that a slash within a customer id is none between parts.
+    ///   - path: percent-encoded as it came, so that a slash within a customer id is none between
+    ///     parts.
     ///   - service: what the address serves.
     ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
+    /// - Returns: the answer, an error included.
     func reply(
         method: String,
         path: String,
@@ -82,8 +85,8 @@ struct AdminResponder: Sendable {
 
     private static let customers = "/api/customers/"
 
-    /// 200 while the engine's loop turned within its limit, so that a restart is not asked for during a
-    /// long restore, but is when the loop hangs.
+    /// 200 while the engine's loop turned within its limit, so that a restart is not asked for
+    /// during a long restore, but is when the loop hangs.
     func health(now: ContinuousClock.Instant = .now) -> AdminReply {
         let status = board.current
         if status.state == .stopped { return .line(503, "stopped") }
@@ -121,6 +124,7 @@ struct AdminResponder: Sendable {
     /// One customer explained.
     ///
     /// - Parameter segment: the customer id as it stands in the path, percent-encoded.
+    /// - Returns: the engine's explanation, or an error.
     func customer(_ segment: String) async -> AdminReply {
         guard let id = Self.percentDecoded(segment), !id.isEmpty else {
             return .error(400, "the customer id is not percent-encoded UTF-8")
@@ -140,8 +144,9 @@ struct AdminResponder: Sendable {
         }
     }
 
-    /// Undoes percent-encoding; nil for a broken escape or invalid UTF-8. `+` stays itself: ids are in the
-    /// path, not in a form.
+    /// Undoes percent-encoding; nil for a broken escape or invalid UTF-8.
+    ///
+    /// `+` stays itself: ids are in the path, not in a form.
     static func percentDecoded(_ text: String) -> String? {
         var bytes: [UInt8] = []
         var rest = text.utf8[...]

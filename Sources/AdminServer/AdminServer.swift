@@ -5,8 +5,8 @@ public import ServiceLifecycle
 
 /// Health, metrics and questions over HTTP.
 ///
-/// Reads what the engine published and never touches its state; listed before the engine in the service
-/// group, it outlives the engine's drain, so that `/healthz` answers to the end.
+/// Reads what the engine published and never touches its state; listed before the engine in the
+/// service group, it outlives the engine's drain, so that `/healthz` answers to the end.
 public struct AdminServer: Service {
     private let configuration: AdminConfiguration
     private let responder: AdminResponder
@@ -22,7 +22,8 @@ public struct AdminServer: Service {
     ///   - mailbox: where the engine is asked.
     ///   - logger: for requests that fail and for the addresses.
     ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
-    ///   - onListening: called with each address once it accepts connections; the port is the real one.
+    ///   - onListening: called with each address once it accepts connections; the port is the real
+    ///     one.
     /// - Throws: `AdminConfiguration.Problem`, the first rule that the configuration breaks; bad
     ///   configuration, so the remedy is to change it.
     public init(

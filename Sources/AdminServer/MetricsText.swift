@@ -8,6 +8,7 @@ enum MetricsText {
     ///   - status: what was published last.
     ///   - now: monotonic clock.
     ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
+    /// - Returns: the body of `/metrics`.
     static func render(
         _ status: EngineStatus,
         now: ContinuousClock.Instant,

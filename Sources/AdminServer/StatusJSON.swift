@@ -7,6 +7,7 @@ enum StatusJSON {
     /// - Parameters:
     ///   - status: what was published last.
     ///   - now: monotonic clock.
+    /// - Returns: a JSON object.
     static func render(_ status: EngineStatus, now: ContinuousClock.Instant) -> String {
         let object: JSONText = .object([
             "state": .text(status.state.rawValue),

@@ -15,8 +15,8 @@ public enum MailboxError: Error, Sendable, Equatable {
 /// A bounded mailbox between the admin server and the engine's thread.
 ///
 /// Askers wait without a thread; the engine empties the mailbox once a turn. A question is resolved
-/// exactly once, by whichever comes first: the engine's answer, its time limit, the asker's cancellation, or
-/// `close`.
+/// exactly once, by whichever comes first: the engine's answer, its time limit, the asker's
+/// cancellation, or `close`.
 public final class Mailbox: Sendable {
     /// A question that the engine answers.
     public struct Request: Sendable, Equatable {
@@ -56,7 +56,8 @@ public final class Mailbox: Sendable {
     /// - Parameters:
     ///   - customer: customer id, as in the record key.
     ///   - limit: longest wait.
-    /// - Returns: the explanation as JSON in UTF-8, nil for a customer that this worker does not know.
+    /// - Returns: the explanation as JSON in UTF-8, nil for a customer that this worker does not
+    ///   know.
     /// - Throws: `MailboxError`; all but `stopped` may be tried again.
     public func ask(
         customer: String,
@@ -72,7 +73,8 @@ public final class Mailbox: Sendable {
                     do {
                         try await Task.sleep(for: limit)
                     } catch {
-                        // Answered before the limit: the sleep was cancelled, nothing is left to do.
+                        // Answered before the limit: the sleep was cancelled, nothing is left to
+                        // do.
                         return
                     }
                     self.revoke(ticket, .timedOut)
@@ -96,8 +98,9 @@ public final class Mailbox: Sendable {
         return try answer.get()
     }
 
-    /// Answers what waits; called by the engine's thread once a turn. Costs one atomic load when nothing
-    /// waits.
+    /// Answers what waits; called by the engine's thread once a turn.
+    ///
+    /// Costs one atomic load when nothing waits.
     ///
     /// - Parameter reply: gives the explanation as JSON in UTF-8, or nil for an unknown customer.
     public func drain(_ reply: (Request) -> [UInt8]?) {
@@ -135,7 +138,9 @@ public final class Mailbox: Sendable {
         if let refusal { letter.continuation.resume(returning: .failure(refusal)) }
     }
 
-    /// Takes a question back. When it is not posted yet, its posting is refused instead.
+    /// Takes a question back.
+    ///
+    /// When it is not posted yet, its posting is refused instead.
     private func revoke(_ ticket: UInt64, _ reason: MailboxError) {
         let letter: Letter? = state.withLock { state in
             guard let index = state.letters.firstIndex(where: { $0.ticket == ticket }) else {

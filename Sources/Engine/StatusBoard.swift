@@ -39,8 +39,8 @@ public enum EngineState: String, Sendable, CaseIterable {
 
 /// Everything the engine tells about itself, as one immutable value per publication.
 ///
-/// Counters only grow while the process lives. Labels are bounded: topics, partitions, reasons, types and
-/// segments, never a customer.
+/// Counters only grow while the process lives. Labels are bounded: topics, partitions, reasons,
+/// types and segments, never a customer.
 public struct EngineStatus: Sendable {
     /// How far a restore has come, in records of the changelog.
     public struct RestoreProgress: Sendable, Equatable {
@@ -231,8 +231,8 @@ public struct DurationHistogram: Sendable, Equatable {
 
 /// Where the engine's thread publishes its status and everyone else reads it.
 ///
-/// The engine writes once per batch or turn, never per event; a reader gets a value that does not change
-/// under its hands.
+/// The engine writes once per batch or turn, never per event; a reader gets a value that does not
+/// change under its hands.
 public final class StatusBoard: Sendable {
     private let status: Mutex<EngineStatus>
 

@@ -1,6 +1,7 @@
 /// The shipped `config/segmentd.yaml`, compiled into the program.
 ///
-/// `demo` runs on it without any file to install or to find; the file in the source tree is the only copy.
+/// `demo` runs on it without any file to install or to find; the file in the source tree is the
+/// only copy.
 enum BuiltInConfiguration {
     /// Name in messages.
     static let file = "segmentd.yaml (built in)"

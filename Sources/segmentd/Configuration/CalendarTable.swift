@@ -4,12 +4,12 @@ import Segmentation
 extension DayCalendar {
     /// The table of a named time zone, 1970 to 2100.
     ///
-    /// Offsets are sampled every four days and each change is then located to the millisecond, so that also
-    /// changes of the standard offset are found, not only those of summer time. No zone has ever gone to
-    /// another offset and back within four days.
+    /// Offsets are sampled every four days and each change is then located to the millisecond, so
+    /// that also changes of the standard offset are found, not only those of summer time. No zone
+    /// has ever gone to another offset and back within four days. Nil when the machine knows no
+    /// such zone.
     ///
     /// - Parameter name: an IANA name such as `Europe/Berlin`, or `UTC`.
-    /// - Returns: nil when the machine knows no such zone.
     init?(timeZone name: String) {
         if name == "UTC" {
             self = .utc

@@ -19,8 +19,9 @@ struct ConfigurationFinding: Error, Sendable, Equatable {
 
 /// All problems of a configuration at once, as `check` prints them.
 ///
-/// One line each, `config.yaml:12: churn.raise.high: must be 0 to 1, is 1.7`, in the order of the file,
-/// then those of the command line (`--set: ...`), then what is missing; a line with their number ends it.
+/// One line each, `config.yaml:12: churn.raise.high: must be 0 to 1, is 1.7`, in the order of the
+/// file, then those of the command line (`--set: ...`), then what is missing; a line with their
+/// number ends it.
 struct ConfigurationProblemsReport: Error, Sendable, Equatable, CustomStringConvertible {
     /// The configuration file as it was named.
     let file: String

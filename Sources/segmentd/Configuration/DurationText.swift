@@ -10,7 +10,8 @@ enum DurationText {
 
     /// Parses a duration.
     ///
-    /// - Returns: milliseconds, 0 to `limitMilliseconds`, or nil when it is no duration. `0` needs no unit.
+    /// - Returns: milliseconds, 0 to `limitMilliseconds`, or nil when it is no duration. `0` needs
+    ///   no unit.
     static func milliseconds(_ text: String) -> Int64? {
         if text == "0" { return 0 }
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }

@@ -2,13 +2,15 @@
 enum NearestName {
     /// The known name nearest to `written`, or nil when none is near enough to be meant.
     ///
-    /// Names are compared whole and, so that a key under the wrong parent is found, by their last part.
+    /// Names are compared whole and, so that a key under the wrong parent is found, by their last
+    /// part.
     static func of(_ written: String, among known: [String]) -> String? {
         var best: (name: String, distance: Int)?
         let writtenLast = last(written)
         for name in known {
             let tail = last(name)
-            // A misplaced key costs one edit, so that a slip of the pen under the right parent wins.
+            // A misplaced key costs one edit, so that a slip of the pen under the right parent
+            // wins.
             let whole = distance(Array(written.utf8), Array(name.utf8))
             let part = 1 + distance(Array(writtenLast.utf8), Array(tail.utf8))
             let distance = min(whole, part)

@@ -1,6 +1,7 @@
 /// A value that no log, error or debugger output may show.
 ///
-/// It prints as a mask everywhere; only `reveal()` gives the text, and only the Kafka client asks for it.
+/// It prints as a mask everywhere; only `reveal()` gives the text, and only the Kafka client asks
+/// for it.
 struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {

@@ -17,6 +17,7 @@ extension ServiceConfiguration {
     ///   - path: the file.
     ///   - overrides: texts `key=value` of `--set`, later ones win.
     ///   - purpose: what it is loaded for.
+    /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
     static func load(
         path: String,
@@ -52,6 +53,7 @@ extension ServiceConfiguration {
     ///   - folder: where relative paths start.
     ///   - overrides: texts `key=value` of `--set`, later ones win.
     ///   - purpose: what it is loaded for.
+    /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
     static func load(
         text: String,
@@ -210,7 +212,8 @@ extension SettingNode {
 }
 
 extension SettingReader {
-    /// Walks a mapping: known keys are read, parents of known keys are walked, all others are reported.
+    /// Walks a mapping: known keys are read, parents of known keys are walked, all others are
+    /// reported.
     mutating func read(
         _ node: SettingNode,
         under parent: String,

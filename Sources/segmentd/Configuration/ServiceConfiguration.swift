@@ -40,13 +40,14 @@ struct ServiceConfiguration: Sendable, Equatable {
     var clockAtEnd = ClockAtEnd.wall
     /// How far a partition's clock passes a due moment before its timer fires, in milliseconds.
     var churnLatenessMilliseconds: Int64 = 3_600_000
-    /// Horizon over which risks are calibrated, in milliseconds; nil is `churn.horizon_days`. Read by a
-    /// later version.
+    /// Horizon over which risks are calibrated, in milliseconds; nil is `churn.horizon_days`.
+    ///
+    /// Read by a later version.
     var churnCalibrationHorizonMilliseconds: Int64?
     /// What is logged.
     var logLevel = Logger.Level.info
-    /// Whether `model.learning` was written rather than left to its default: `--model` switches learning
-    /// off unless it was.
+    /// Whether `model.learning` was written rather than left to its default: `--model` switches
+    /// learning off unless it was.
     var isLearningExplicit = false
     /// Name of `calendar.timezone`.
     var timeZone = "UTC"
@@ -100,7 +101,8 @@ struct KafkaSettings: Sendable, Equatable {
     /// Topic of models.
     var modelTopicName: String { "segmentd-\(group)-model" }
 
-    /// Properties that segmentd sets itself, with what to write instead; exactly-once rests on them.
+    /// Properties that segmentd sets itself, with what to write instead; exactly-once rests on
+    /// them.
     static let ownProperties: [String: String] = [
         "group.id": "kafka.group",
         "group.instance.id": "kafka.instance", "transactional.id": "kafka.group and kafka.instance",

@@ -25,7 +25,9 @@ struct Setting {
         Setting(key, read: read)
     }
 
-    /// A whole number. Where the core states the range, `range` is left open and the core's rule is shown.
+    /// A whole number.
+    ///
+    /// Where the core states the range, `range` is left open and the core's rule is shown.
     static func integer(
         _ key: String,
         _ path: WritableKeyPath<ServiceConfiguration, Int>,

@@ -6,7 +6,8 @@ extension SettingNode {
     /// - Parameters:
     ///   - yaml: the text; an empty document is an empty mapping.
     ///   - override: position of the `--set` that the text belongs to, nil for a file.
-    /// - Throws: one finding with the line where YAML itself is wrong; nothing can be said of the rest then.
+    /// - Throws: one finding with the line where YAML itself is wrong; nothing can be said of the
+    ///   rest then.
     init(yaml: String, override: Int? = nil) throws(ConfigurationFinding) {
         let start = override.map(SettingOrigin.override) ?? .line(1)
         let root: Node?

@@ -8,8 +8,8 @@ enum SettingOrigin: Sendable, Equatable {
 
 /// One value of a configuration with the place where it was written.
 ///
-/// A tree of our own rather than the YAML library's: overrides have no line, and the rest of the code
-/// need not know where trees come from.
+/// A tree of our own rather than the YAML library's: overrides have no line, and the rest of the
+/// code need not know where trees come from.
 struct SettingNode: Sendable, Equatable {
     /// One key of a mapping.
     struct Entry: Sendable, Equatable {
@@ -47,8 +47,8 @@ struct SettingNode: Sendable, Equatable {
         return shown
     }
 
-    /// Puts a value at a path of keys; mappings that are missing on the way are made, and what is not a
-    /// mapping there is replaced.
+    /// Puts a value at a path of keys; mappings that are missing on the way are made, and what is
+    /// not a mapping there is replaced.
     mutating func set(_ path: ArraySlice<String>, to node: SettingNode) {
         guard let key = path.first else {
             self = node

@@ -138,8 +138,8 @@ extension SettingReader {
         }
     }
 
-    /// What the values mean: a category where there are groups, a moment where it says so or where it is
-    /// the last purchase, else a number.
+    /// What the values mean: a category where there are groups, a moment where it says so or where
+    /// it is the last purchase, else a number.
     private mutating func slotKind(
         _ key: String,
         _ values: [String: SettingNode],

@@ -1,7 +1,7 @@
 /// Turns written values into typed ones and collects everything that is wrong.
 ///
-/// Each operation returns nil after it has noted a problem, and the caller leaves the default in place,
-/// so that one run finds all problems.
+/// Each operation returns nil after it has noted a problem, and the caller leaves the default in
+/// place, so that one run finds all problems.
 struct SettingReader {
     /// What a text may hold that a message shows.
     private struct Written {
