@@ -134,6 +134,7 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
