@@ -1,0 +1,100 @@
+# make demo and make test do their own set-up: what is missing of the Debian packages is installed first
+# (with sudo where not root), Python packages go to .build/venv. Everything else is SwiftPM.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+.PHONY: demo test build bench figures format lint check-scripts clean build-packages test-packages
+
+# OpenBLAS would start a thread per core as soon as it is loaded; our matrices are small.
+export OPENBLAS_NUM_THREADS := 1
+export DEBIAN_FRONTEND := noninteractive
+
+BUILD_PACKAGES := librdkafka-dev libsimdjson-dev liblapacke-dev libopenblas-dev libnlopt-dev \
+	pkg-config
+TEST_PACKAGES := $(BUILD_PACKAGES) kcat prometheus python3-venv
+
+SOURCES := Package.swift Sources Tests
+SWIFT_BUILD := swift build --explicit-target-dependency-import-check error
+SEGMENTD := .build/release/segmentd
+VENV := .build/venv
+PYTHON := $(VENV)/bin/python
+REFERENCE := ../shared/reference
+FIGURES := .build/figures
+
+# Embedded broker, simulated shop and daemon; DEMO="--seconds 20 --customers 2000" and the like.
+demo: build
+	$(SEGMENTD) demo $(DEMO)
+
+# What every commit passes. Needs no network once everything is installed.
+test: test-packages lint
+	$(SWIFT_BUILD) --build-tests
+	swift test --skip-build
+	$(MAKE) check-scripts
+
+build: build-packages
+	$(SWIFT_BUILD) -c release --product segmentd
+
+bench: build-packages
+	swift run -c release Benchmarks $(BENCH)
+
+format:
+	swift format -i -r $(SOURCES)
+
+lint:
+	swift format lint --strict -r $(SOURCES)
+
+# The scripts of the project test themselves by the examples in their comments.
+check-scripts: $(VENV)/ready
+	for script in Tests/Scripts/*.py; do $(PYTHON) -m doctest "$$script"; done
+
+# How good segments and risks are: the batch reference where it is to be had, and a simulated shop whose
+# truth is known.
+figures: build $(VENV)/ready
+	mkdir -p $(FIGURES)
+	if [[ -d $(REFERENCE) ]]; then \
+		$(SEGMENTD) replay --config config/smartcart-notebook.yaml --format csv \
+			--input $(REFERENCE)/smartcart_customers.csv --as-of 2014-06-29 \
+			--model-out $(FIGURES)/smartcart.json --assignments-out $(FIGURES)/smartcart.csv; \
+		$(PYTHON) Tests/Scripts/check_smartcart.py --model $(FIGURES)/smartcart.json \
+			--assignments $(FIGURES)/smartcart.csv --reference $(REFERENCE); \
+	else \
+		echo "figures: no $(REFERENCE), the comparison with the batch result is skipped" >&2; \
+	fi
+	$(SEGMENTD) simulate --customers 10000 --events 500000 --seed 1 --truth $(FIGURES)/truth.csv \
+		> $(FIGURES)/events.ndjson
+	$(SEGMENTD) replay --config config/segmentd.yaml --input $(FIGURES)/events.ndjson \
+		--assignments-out $(FIGURES)/assignments.csv
+	$(PYTHON) Tests/Scripts/evaluate_truth.py --truth $(FIGURES)/truth.csv \
+		--assignments $(FIGURES)/assignments.csv
+
+clean:
+	swift package clean
+	rm -rf $(VENV) $(FIGURES)
+
+$(VENV)/ready: Tests/Scripts/requirements.txt | test-packages
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+build-packages:
+	@$(call install,$(BUILD_PACKAGES))
+
+test-packages:
+	@$(call install,$(TEST_PACKAGES))
+
+# Installs those of the packages that are missing; touches neither network nor sudo when none is.
+define install
+command -v swift > /dev/null || { echo "Swift 6.2 or newer is needed: https://swift.org/install" >&2; exit 1; }; \
+missing=(); \
+for package in $(1); do \
+	[[ "$$(dpkg-query -W -f='$${db:Status-Status}' "$$package" 2> /dev/null)" == installed ]] \
+		|| missing+=("$$package"); \
+done; \
+if (( $${#missing[@]} > 0 )); then \
+	echo "installing $${missing[*]}" >&2; \
+	as_root=(); (( $$(id -u) == 0 )) || as_root=(sudo -E); \
+	"$${as_root[@]}" apt-get update -q >&2; \
+	"$${as_root[@]}" apt-get install -q -y --no-install-recommends "$${missing[@]}" >&2; \
+fi
+endef
