@@ -32,7 +32,7 @@ extension ModelTrainer {
             case "nbd": .nbd
             default: .mbgNBD
             }
-        model.churn = try PurchaseModelFit.fit(histogram: histogram, model: kind)
+        model.churn = try PurchaseModelFit.fit(histogram, model: kind)
         let history = configuration.churn.minimumHistoryDays
         if Double(longest) < history {
             model.churnPending = "\(longest) of \(Int(history)) days of history"
