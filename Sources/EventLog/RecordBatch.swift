@@ -58,7 +58,7 @@ public struct RecordBatch: Sendable {
     public static let padding = 64
 
     /// Keys, values and header bytes of all records, followed by `padding` zero bytes.
-    public private(set) var bytes: [UInt8] = Array(repeating: 0, count: RecordBatch.padding)
+    public internal(set) var bytes: [UInt8] = Array(repeating: 0, count: RecordBatch.padding)
     /// The records in the order of arrival.
     public private(set) var records: [RecordView] = []
     /// Headers of all records, in order.
@@ -78,17 +78,16 @@ public struct RecordBatch: Sendable {
         headers.removeAll(keepingCapacity: true)
     }
 
-    /// Copies bytes behind what is there.
-    ///
-    /// - Returns: their range in `bytes`.
-    public mutating func store(_ source: Span<UInt8>) -> Range<Int> {
+    /// Makes room for bytes behind what is there, which the caller writes.
+    mutating func reserve(_ count: Int) -> Range<Int> {
         let start = used
-        let needed = start + source.count + Self.padding
+        let needed = start + count + Self.padding
         if bytes.count < needed {
-            bytes.append(contentsOf: repeatElement(0, count: max(needed - bytes.count, bytes.count)))
+            bytes.append(
+                contentsOf: repeatElement(0, count: max(needed - bytes.count, bytes.count))
+            )
         }
-        for index in source.indices { bytes[start + index] = source[index] }
-        used = start + source.count
+        used = start + count
         return start..<used
     }
 

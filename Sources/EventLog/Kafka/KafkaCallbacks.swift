@@ -1,0 +1,91 @@
+internal import CLibrdkafka
+
+/// What the client's callbacks leave for the thread that polls.
+///
+/// Rebalance and error callbacks run inside a poll, on the polling thread; the log callback runs on
+/// any thread of the client and touches nothing but `onLog`.
+final class KafkaCallbacks {
+    /// One rebalance as the group told it.
+    enum Rebalance {
+        case assigned([Int32])
+        case revoked([Int32], lost: Bool)
+    }
+
+    /// Rebalances not yet handed to the caller, oldest first.
+    var rebalances: [Rebalance] = []
+    /// True while the consumer is being closed: then a revocation is answered at once.
+    var isClosing = false
+    /// A refusal that no waiting mends, until the caller has been told.
+    var refusal: LogError?
+    let connection: BrokerConnection
+    let onLog: @Sendable (Int32, String) -> Void
+
+    init(connection: BrokerConnection, onLog: @escaping @Sendable (Int32, String) -> Void) {
+        self.connection = connection
+        self.onLog = onLog
+    }
+
+    /// Registers the callbacks; the box must outlive the client made of `conf`.
+    func register(on conf: OpaquePointer, rebalances: Bool) {
+        unsafe rd_kafka_conf_set_opaque(conf, Unmanaged.passUnretained(self).toOpaque())
+        unsafe rd_kafka_conf_set_log_cb(conf) { client, level, _, text in
+            guard let client = unsafe client, let text = unsafe text,
+                let box = unsafe KafkaCallbacks.of(rd_kafka_opaque(client))
+            else { return }
+            box.onLog(level, unsafe String(cString: text))
+        }
+        unsafe rd_kafka_conf_set_error_cb(conf) { _, code, reason, opaque in
+            let words = unsafe reason.map { unsafe String(cString: $0) }
+            unsafe KafkaCallbacks.of(opaque)?.note(rd_kafka_resp_err_t(rawValue: code), words)
+        }
+        guard rebalances else { return }
+        unsafe rd_kafka_conf_set_rebalance_cb(conf) { client, code, list, opaque in
+            guard let client = unsafe client, let box = unsafe KafkaCallbacks.of(opaque) else {
+                return
+            }
+            unsafe box.note(code, list, client)
+        }
+    }
+
+    /// The box behind the pointer that the client hands back.
+    private static func of(_ opaque: UnsafeMutableRawPointer?) -> KafkaCallbacks? {
+        unsafe opaque.map { unsafe Unmanaged.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private func note(_ code: rd_kafka_resp_err_t, _ reason: String?) {
+        if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN { connection.markDown() }
+        if KafkaError.isAccessDenied(code) {
+            refusal = KafkaError.make(code, operation: "reach the brokers", reason: reason)
+        }
+        onLog(code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ? 4 : 5, reason ?? "unknown error")
+    }
+
+    private func note(
+        _ code: rd_kafka_resp_err_t,
+        _ list: UnsafeMutablePointer<rd_kafka_topic_partition_list_t>?,
+        _ client: OpaquePointer
+    ) {
+        if isClosing {
+            unsafe rd_kafka_assign(client, nil)
+            return
+        }
+        var partitions: Set<Int32> = []
+        if let list = unsafe list {
+            for index in 0..<Int(unsafe list.pointee.cnt) {
+                unsafe partitions.insert(list.pointee.elems[index].partition)
+            }
+        }
+        switch code {
+        case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS:
+            rebalances.append(.assigned(partitions.sorted()))
+        case RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS:
+            let lost = unsafe rd_kafka_assignment_lost(client) != 0
+            rebalances.append(.revoked(partitions.sorted(), lost: lost))
+        default:
+            // The group has no valid assignment for us; answering keeps the client in step with it.
+            unsafe rd_kafka_assign(client, nil)
+        }
+        // Without this the poll would go on waiting for a record until its timeout.
+        unsafe rd_kafka_yield(client)
+    }
+}

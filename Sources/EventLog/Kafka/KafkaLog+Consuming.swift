@@ -1,0 +1,217 @@
+internal import CLibrdkafka
+
+extension KafkaLog {
+    public mutating func poll(
+        into batch: inout RecordBatch,
+        limits: PollLimits,
+        timeoutMilliseconds: Int
+    ) throws(LogError) -> PollResult {
+        batch.removeAll()
+        // Serves the producer's error callback.
+        unsafe rd_kafka_poll(producer.handle, 0)
+        try checkHealth(operation: "poll")
+        let handle = unsafe consumer.handle
+        // Only waiting looks at the clock: a busy partition fills the batch first.
+        var wait = Deadline(afterMilliseconds: timeoutMilliseconds)
+        while callbacks.rebalances.isEmpty, batch.records.count < limits.records,
+            batch.payloadBytes < limits.payloadBytes
+        {
+            var next = unsafe held.take() ?? rd_kafka_consumer_poll(handle, 0)
+            if unsafe next == nil, callbacks.rebalances.isEmpty {
+                let milliseconds = wait.remainingMilliseconds
+                guard milliseconds > 0 else { break }
+                unsafe next = rd_kafka_consumer_poll(handle, milliseconds)
+            }
+            guard let message = unsafe next else { continue }
+            if unsafe message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR {
+                defer { unsafe rd_kafka_message_destroy(message) }
+                try unsafe checkConsumerError(message)
+                continue
+            }
+            let size = unsafe message.pointee.key_len + message.pointee.len
+            if !batch.records.isEmpty, batch.payloadBytes + size > limits.payloadBytes {
+                unsafe held.keep(message)
+                break
+            }
+            if batch.records.isEmpty {
+                wait = Deadline(afterMilliseconds: limits.lingerMilliseconds)
+            }
+            unsafe batch.append(message, topicIndex: topicIndex(of: message.pointee.rkt))
+            unsafe rd_kafka_message_destroy(message)
+        }
+        if !batch.records.isEmpty {
+            configuration.connection.markUp()
+            return .records
+        }
+        if !callbacks.rebalances.isEmpty {
+            configuration.connection.markUp()
+            switch callbacks.rebalances.removeFirst() {
+            case .assigned(let partitions): return .assigned(partitions)
+            case .revoked(let partitions, let lost): return .revoked(partitions, lost: lost)
+            }
+        }
+        try checkHealth(operation: "poll")
+        probeBrokers()
+        return .records
+    }
+
+    public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
+        held.drop()
+        let list = PartitionList(capacity: offsets.count)
+        for offset in offsets {
+            let topic = configuration.eventTopics[offset.topicIndex]
+            if let next = offset.offset {
+                list.add(topic, offset.partition, offset: next)
+            } else {
+                let start = try resolveStart(offset.topicIndex, offset.partition)
+                list.add(topic, offset.partition, offset: start)
+            }
+        }
+        try consumer.assign(list)
+    }
+
+    public mutating func releaseAssignment() throws(LogError) {
+        held.drop()
+        try consumer.assign(nil)
+    }
+
+    public mutating func committedOffsets(
+        of partitions: [Int32]
+    ) throws(LogError) -> [PartitionOffset] {
+        let operation = "read the group's committed offsets"
+        let list = PartitionList(capacity: partitions.count * configuration.eventTopics.count)
+        for name in configuration.eventTopics {
+            for partition in partitions { list.add(name, partition, offset: -1_001) }
+        }
+        guard list.count > 0 else { return [] }
+        let deadline = Deadline(afterMilliseconds: 30_000)
+        while true {
+            // Offsets of an open transaction are awaited: the client times out meanwhile.
+            let left = max(deadline.remainingMilliseconds, 1)
+            let code = unsafe rd_kafka_committed(consumer.handle, list.pointer, min(left, 5_000))
+            guard let fault = list.firstFault(code) else { break }
+            let error = KafkaError.make(fault, operation: operation)
+            try checkHealth(operation: operation)
+            guard error.remedy == .retry, deadline.remainingMilliseconds > 0 else { throw error }
+            unsafe rd_kafka_poll(producer.handle, 50)
+        }
+        configuration.connection.markUp()
+        return (0..<list.count).map { index in
+            PartitionOffset(
+                topicIndex: index / partitions.count,
+                partition: partitions[index % partitions.count],
+                offset: list.offset(index),
+                metadata: list.metadata(index)
+            )
+        }
+    }
+
+    /// End of a partition of an event topic, from the broker.
+    ///
+    /// A read_committed client is told the last stable offset, behind which a transaction is open;
+    /// brokers without that notion tell the high watermark, which does as well.
+    public mutating func endOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64 {
+        try consumer.watermarks(
+            of: configuration.eventTopics[topicIndex],
+            partition: partition,
+            timeoutMilliseconds: 5_000
+        ).upperBound
+    }
+
+    /// The high watermark of the last fetch, nil before the first.
+    public func knownEndOffset(topicIndex: Int, partition: Int32) -> Int64? {
+        var low: Int64 = 0
+        var high: Int64 = 0
+        let name = configuration.eventTopics[topicIndex]
+        let code = unsafe rd_kafka_get_watermark_offsets(
+            consumer.handle,
+            name,
+            partition,
+            &low,
+            &high
+        )
+        return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+    }
+
+    /// Index of the event topic behind a record's handle.
+    private func topicIndex(of topic: OpaquePointer?) -> Int {
+        for index in unsafe eventTopicHandles.indices {
+            if unsafe eventTopicHandles[index] == topic { return index }
+        }
+        let name = unsafe rd_kafka_topic_name(topic).map { unsafe String(cString: $0) } ?? ""
+        guard let index = configuration.eventTopics.firstIndex(of: name) else {
+            preconditionFailure("a record of a topic that was not subscribed: \(name)")
+        }
+        return index
+    }
+
+    private func checkConsumerError(
+        _ message: UnsafeMutablePointer<rd_kafka_message_t>
+    ) throws(LogError) {
+        let code = unsafe message.pointee.err
+        let words = unsafe rd_kafka_message_errstr(message).map { unsafe String(cString: $0) }
+        let operation = "poll"
+        if let fatal = unsafe KafkaError.fatal(of: consumer.handle, operation: operation) {
+            throw fatal
+        }
+        let error = KafkaError.make(code, operation: operation, reason: words)
+        switch code {
+        case RD_KAFKA_RESP_ERR__PARTITION_EOF: return
+        case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+            // The revocation follows and says that the partitions are lost.
+            configuration.onLog(4, error.description)
+        default:
+            if error.remedy == .restartProcess { throw error }
+            // The client goes on by itself: a missing topic may appear, a broker come back.
+            configuration.onLog(5, error.description)
+        }
+    }
+
+    /// Asks the brokers for something small while they count as down, once a second at most: an
+    /// idle log would otherwise never learn that they are back.
+    private mutating func probeBrokers() {
+        guard configuration.connection.downSinceMilliseconds != nil,
+            nextProbe.remainingMilliseconds == 0
+        else { return }
+        nextProbe = Deadline(afterMilliseconds: 1_000)
+        do {
+            _ = try consumer.partitionCount(
+                of: configuration.eventTopics[0],
+                timeoutMilliseconds: 200
+            )
+        } catch {
+            configuration.onLog(7, error.description)
+        }
+    }
+
+    private mutating func resolveStart(
+        _ topicIndex: Int,
+        _ partition: Int32
+    ) throws(LogError) -> Int64 {
+        let key = StartKey(topicIndex: topicIndex, partition: partition)
+        if let known = resolvedStarts[key] { return known }
+        let name = configuration.eventTopics[topicIndex]
+        let resolved: Int64
+        switch configuration.start {
+        case .earliest:
+            return Int64(RD_KAFKA_OFFSET_BEGINNING)
+        case .latest:
+            resolved = try endOffset(topicIndex: topicIndex, partition: partition)
+        case .timestamp(let milliseconds):
+            let list = PartitionList(capacity: 1)
+            list.add(name, partition, offset: milliseconds)
+            let code = unsafe rd_kafka_offsets_for_times(consumer.handle, list.pointer, 5_000)
+            if let fault = list.firstFault(code) {
+                throw KafkaError.make(fault, operation: "find the start of \(name)/\(partition)")
+            }
+            if let found = list.offset(0) {
+                resolved = found
+            } else {
+                // Nothing that young yet: whatever comes next is.
+                resolved = try endOffset(topicIndex: topicIndex, partition: partition)
+            }
+        }
+        resolvedStarts[key] = resolved
+        return resolved
+    }
+}

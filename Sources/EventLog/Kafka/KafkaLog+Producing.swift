@@ -1,0 +1,215 @@
+internal import CLibrdkafka
+
+extension KafkaLog {
+    /// Fences older producers of this instance; waits for at most two seconds.
+    ///
+    /// - Throws: `.retry` while the brokers or their coordinator are away; calling again goes on
+    ///   where the last call stopped. `.restartProcess` when access is refused.
+    public mutating func initTransactions() throws(LogError) {
+        let operation = "fence older producers of \(configuration.transactionalID)"
+        let error = unsafe rd_kafka_init_transactions(producer.handle, 2_000)
+        unsafe rd_kafka_poll(producer.handle, 0)
+        if unsafe error != nil { try unsafe checkRefusal(operation: operation, freeing: error) }
+        try unsafe finish(error, operation: operation)
+    }
+
+    public mutating func beginTransaction() throws(LogError) {
+        try unsafe finish(
+            rd_kafka_begin_transaction(producer.handle),
+            operation: "begin a transaction"
+        )
+    }
+
+    public mutating func produce(
+        _ record: ProducedRecord,
+        bytes: [UInt8],
+        headers: [HeaderView]
+    ) throws(LogError) {
+        let topic = unsafe outputTopicHandles[record.topic.rawValue]
+        while true {
+            let error = unsafe bytes.withUnsafeBytes { source in
+                unsafe arguments.produce(
+                    record,
+                    topic: topic,
+                    source: source,
+                    headers: headers,
+                    to: producer.handle
+                )
+            }
+            guard let error = unsafe error else { return }
+            guard unsafe rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL else {
+                try unsafe failInTransaction(
+                    error,
+                    operation: "produce to \(configuration.name(of: record.topic))"
+                )
+            }
+            unsafe rd_kafka_error_destroy(error)
+            // Ends: what cannot be sent is given up after the transaction's timeout, and the next
+            // call then tells to abort.
+            unsafe rd_kafka_poll(producer.handle, 10)
+            unsafe rd_kafka_flush(producer.handle, 10)
+        }
+    }
+
+    public mutating func sendOffsets(_ offsets: [PartitionOffset]) throws(LogError) {
+        let list = PartitionList(capacity: offsets.count)
+        for offset in offsets {
+            guard let next = offset.offset else { continue }
+            list.add(
+                configuration.eventTopics[offset.topicIndex],
+                offset.partition,
+                offset: next,
+                metadata: offset.metadata
+            )
+        }
+        let metadata = unsafe rd_kafka_consumer_group_metadata(consumer.handle)
+        defer {
+            if let metadata = unsafe metadata {
+                unsafe rd_kafka_consumer_group_metadata_destroy(metadata)
+            }
+        }
+        let error = unsafe rd_kafka_send_offsets_to_transaction(
+            producer.handle,
+            list.pointer,
+            metadata,
+            5_000
+        )
+        if let error = unsafe error {
+            try unsafe failInTransaction(error, operation: "add offsets to the transaction")
+        }
+    }
+
+    public mutating func commitTransaction() throws(LogError) {
+        if let error = unsafe rd_kafka_commit_transaction(producer.handle, 5_000) {
+            try unsafe failInTransaction(error, operation: "commit the transaction")
+        }
+        configuration.connection.markUp()
+    }
+
+    public mutating func abortTransaction() throws(LogError) {
+        try unsafe finish(
+            rd_kafka_abort_transaction(producer.handle, 5_000),
+            operation: "abort the transaction"
+        )
+        configuration.connection.markUp()
+    }
+
+    public mutating func partitionCount(of topic: LogTopic) throws(LogError) -> Int {
+        try producer.partitionCount(
+            of: configuration.name(of: topic),
+            timeoutMilliseconds: 5_000
+        )
+    }
+
+    private func finish(_ error: OpaquePointer?, operation: String) throws(LogError) {
+        if let error = unsafe error { throw unsafe KafkaError.take(error, operation: operation) }
+    }
+
+    /// A refusal shows up as a timeout; the callback knows better.
+    private func checkRefusal(operation: String, freeing error: OpaquePointer?) throws(LogError) {
+        guard var refusal = callbacks.refusal ?? producer.refusal else { return }
+        if let error = unsafe error { unsafe rd_kafka_error_destroy(error) }
+        refusal.operation = operation
+        throw refusal
+    }
+
+    /// Throws a fault inside a transaction.
+    ///
+    /// A producer whose transaction has failed already answers every further call with a state
+    /// error; the remedy is the abort that it waits for, unless it is in a fatal state.
+    private func failInTransaction(
+        _ error: OpaquePointer,
+        operation: String
+    ) throws(LogError) -> Never {
+        var fault = unsafe KafkaError.take(error, operation: operation)
+        if fault.code == "_STATE" || fault.code == "_PURGE_QUEUE" {
+            if let fatal = unsafe KafkaError.fatal(of: producer.handle, operation: operation) {
+                throw fatal
+            }
+            fault.remedy = .abortTransaction
+        }
+        throw fault
+    }
+}
+
+/// The argument list of one produce call, in memory that is allocated once.
+@safe final class ProduceArguments {
+    private static let capacity = 6
+    private let list = UnsafeMutablePointer<rd_kafka_vu_t>.allocate(capacity: capacity)
+    /// Stands for an empty key or value: a null pointer would mean none.
+    private let empty = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
+
+    init() {
+        unsafe list.initialize(repeating: rd_kafka_vu_t(), count: Self.capacity)
+    }
+
+    deinit {
+        unsafe list.deallocate()
+        unsafe empty.deallocate()
+    }
+
+    /// Hands a record to the client, which copies it.
+    ///
+    /// - Returns: the client's error, for the caller to free; nil when the record was taken.
+    func produce(
+        _ record: ProducedRecord,
+        topic: OpaquePointer,
+        source: UnsafeRawBufferPointer,
+        headers: [HeaderView],
+        to client: OpaquePointer
+    ) -> OpaquePointer? {
+        unsafe list[0].vtype = RD_KAFKA_VTYPE_RKT
+        unsafe list[0].u.rkt = topic
+        unsafe list[1].vtype = RD_KAFKA_VTYPE_MSGFLAGS
+        unsafe list[1].u.i = RD_KAFKA_MSG_F_COPY
+        unsafe list[2].vtype = RD_KAFKA_VTYPE_PARTITION
+        unsafe list[2].u.i32 = record.partition ?? -1
+        unsafe list[3].vtype = RD_KAFKA_VTYPE_VALUE
+        unsafe list[3].u.mem.ptr = start(of: record.value, in: source)
+        unsafe list[3].u.mem.size = record.value?.count ?? 0
+        unsafe list[4].vtype = RD_KAFKA_VTYPE_KEY
+        unsafe list[4].u.mem.ptr = start(of: record.key, in: source)
+        unsafe list[4].u.mem.size = record.key?.count ?? 0
+        guard !record.headers.isEmpty else { return unsafe rd_kafka_produceva(client, list, 5) }
+        return unsafe produceWithHeaders(headers[record.headers], source: source, to: client)
+    }
+
+    private func produceWithHeaders(
+        _ headers: ArraySlice<HeaderView>,
+        source: UnsafeRawBufferPointer,
+        to client: OpaquePointer
+    ) -> OpaquePointer? {
+        let made = unsafe rd_kafka_headers_new(headers.count)
+        for header in headers {
+            let name = unsafe start(of: header.name, in: source)
+            let value = unsafe start(of: header.value, in: source)
+            // The client copies both.
+            unsafe rd_kafka_header_add(
+                made,
+                name?.assumingMemoryBound(to: CChar.self),
+                header.name.count,
+                value,
+                header.value?.count ?? 0
+            )
+        }
+        unsafe list[5].vtype = RD_KAFKA_VTYPE_HEADERS
+        unsafe list[5].u.headers = made
+        let error = unsafe rd_kafka_produceva(client, list, 6)
+        // Owned by the client once it took the record.
+        if let made = unsafe made, unsafe error != nil { unsafe rd_kafka_headers_destroy(made) }
+        return unsafe error
+    }
+
+    private func start(
+        of range: Range<Int>?,
+        in source: UnsafeRawBufferPointer
+    ) -> UnsafeMutableRawPointer? {
+        guard let range else { return nil }
+        guard !range.isEmpty else { return unsafe empty }
+        // Checked here, since the client gets a bare pointer. It only reads.
+        precondition(range.lowerBound >= 0 && range.upperBound <= source.count)
+        return unsafe UnsafeMutableRawPointer(
+            mutating: source.baseAddress?.advanced(by: range.lowerBound)
+        )
+    }
+}

@@ -1,0 +1,120 @@
+internal import CLibrdkafka
+
+extension KafkaLog {
+    public mutating func beginRestore(
+        of topic: LogTopic,
+        partition: Int32
+    ) throws(LogError) {
+        let name = configuration.name(of: topic)
+        if let restorer { return try restorer.begin(name, partition) }
+        let made = try KafkaRestorer(configuration)
+        restorer = made
+        try made.begin(name, partition)
+    }
+
+    public mutating func restore(
+        into batch: inout RecordBatch,
+        timeoutMilliseconds: Int
+    ) throws(LogError) -> RestoreProgress {
+        guard let restorer else { preconditionFailure("restore before beginRestore") }
+        return try restorer.read(into: &batch, timeoutMilliseconds: timeoutMilliseconds)
+    }
+}
+
+/// Reads one partition at a time from its start to the high watermark of the beginning.
+///
+/// Two clients, created once: the reader is read_committed, and would be told the last stable offset
+/// when asked for the end, which an open transaction of a dead worker holds back. The high watermark
+/// is therefore asked for by a read_uncommitted one.
+final class KafkaRestorer {
+    private static let recordCountMax = 20_000
+    private static let payloadBytesMax = 8 << 20
+
+    private let callbacks: KafkaCallbacks
+    private let reader: KafkaClient
+    private let asker: KafkaClient
+    private var name = ""
+    private var progress = RestoreProgress(position: 0, target: 0, isComplete: true)
+
+    init(_ configuration: KafkaLogConfiguration) throws(LogError) {
+        callbacks = KafkaCallbacks(
+            connection: configuration.connection,
+            onLog: configuration.onLog
+        )
+        reader = try KafkaClient(
+            isConsumer: true,
+            properties: configuration.readerProperties(readsUncommitted: false),
+            callbacks: callbacks
+        )
+        asker = try KafkaClient(
+            isConsumer: true,
+            properties: configuration.readerProperties(readsUncommitted: true),
+            callbacks: callbacks
+        )
+    }
+
+    /// Takes the high watermark and begins at the start. Whatever was under way before is dropped.
+    func begin(_ topic: String, _ partition: Int32) throws(LogError) {
+        name = topic
+        try reader.assign(nil)
+        let offsets = try asker.watermarks(
+            of: topic,
+            partition: partition,
+            timeoutMilliseconds: 5_000
+        )
+        progress = RestoreProgress(
+            position: offsets.lowerBound,
+            target: offsets.upperBound,
+            isComplete: offsets.isEmpty
+        )
+        guard !progress.isComplete else { return }
+        let list = PartitionList(capacity: 1)
+        list.add(topic, partition, offset: Int64(RD_KAFKA_OFFSET_BEGINNING))
+        try reader.assign(list)
+    }
+
+    /// Fills a batch; waits for its first record only.
+    func read(
+        into batch: inout RecordBatch,
+        timeoutMilliseconds: Int
+    ) throws(LogError) -> RestoreProgress {
+        batch.removeAll()
+        let handle = unsafe reader.handle
+        let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
+        while !progress.isComplete, batch.records.count < Self.recordCountMax,
+            batch.payloadBytes < Self.payloadBytesMax
+        {
+            var next = unsafe rd_kafka_consumer_poll(handle, 0)
+            if unsafe next == nil, batch.records.isEmpty {
+                let milliseconds = deadline.remainingMilliseconds
+                if milliseconds > 0 { unsafe next = rd_kafka_consumer_poll(handle, milliseconds) }
+            }
+            guard let message = unsafe next else { break }
+            defer { unsafe rd_kafka_message_destroy(message) }
+            let offset = unsafe message.pointee.offset
+            switch unsafe message.pointee.err {
+            case RD_KAFKA_RESP_ERR_NO_ERROR:
+                unsafe batch.append(message, topicIndex: 0)
+                progress.position = offset + 1
+            case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+                try end(at: offset)
+            case let code:
+                let error = KafkaError.make(code, operation: "restore from \(name)")
+                if error.remedy == .restartProcess { throw error }
+                callbacks.onLog(5, error.description)
+            }
+        }
+        if let refusal = callbacks.refusal { throw refusal }
+        if !batch.records.isEmpty { callbacks.connection.markUp() }
+        return progress
+    }
+
+    /// The end of what is stable; it counts once it has reached the target.
+    private func end(at offset: Int64) throws(LogError) {
+        progress.position = max(progress.position, offset)
+        callbacks.connection.markUp()
+        guard offset >= progress.target else { return }
+        progress.isComplete = true
+        try reader.assign(nil)
+    }
+}
