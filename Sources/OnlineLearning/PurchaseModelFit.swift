@@ -171,7 +171,7 @@ private struct Search {
         let count = start.count
         var evaluated = likelihood
         return try Minimizer.minimize(
-            algorithm: .subplex,
+            algorithm: .nelderMead,
             start: (0..<count).map { min(upper[$0], max(lower[$0], start[$0])) },
             lower: Array(lower.prefix(count)),
             upper: Array(upper.prefix(count)),
