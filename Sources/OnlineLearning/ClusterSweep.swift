@@ -46,7 +46,7 @@ public enum ClusterSweep {
         precondition(silhouetteSampleMax > 0, "a sample is expected")
         let rowCount = points.count / dimension
         var entries: [SweepEntry] = []
-        let sample = sampledRows(of: rowCount, max: silhouetteSampleMax, generator: &generator)
+        let sample = generator.sample(silhouetteSampleMax, of: rowCount)
         var labelings: [Int32] = []
         var clusterCounts: [Int] = []
         for k in counts where k <= rowCount {
@@ -70,21 +70,5 @@ public enum ClusterSweep {
         )
         for index in entries.indices { entries[index].silhouette = silhouettes[index] }
         return entries
-    }
-
-    /// Rows in ascending order: all of them, or a uniform sample by selection in one pass.
-    private static func sampledRows(
-        of rowCount: Int,
-        max: Int,
-        generator: inout SeededGenerator
-    ) -> [Int] {
-        guard rowCount > max else { return Array(0..<rowCount) }
-        var rows: [Int] = []
-        rows.reserveCapacity(max)
-        for row in 0..<rowCount
-        where generator.next(below: rowCount - row) < max - rows.count {
-            rows.append(row)
-        }
-        return rows
     }
 }

@@ -19,10 +19,14 @@ public enum Kneedle {
         }
         let last = x.count - 1
         let width = x[last] - x[0]
+        // Heights and step are computed in the package's order of operations, so that a fall by exactly
+        // one step, common with few round numbers, is rounded to the same side.
+        let positions = x.map { ($0 - x[0]) / width }
         let heights = x.indices.map { index in
-            (highest - y[index]) / (highest - lowest) - (x[index] - x[0]) / width
+            (1 - (y[index] - lowest) / (highest - lowest)) - positions[index]
         }
-        let step = 1 / Double(last)
+        let steps = zip(positions, positions.dropFirst()).reduce(0.0) { $0 + ($1.1 - $1.0) }
+        let step = steps / Double(last)
         var elbow: Int?
         var threshold = 0.0
         for index in 0..<last {
@@ -32,8 +36,6 @@ public enum Kneedle {
                 elbow = index
                 threshold = heights[index] - step
             }
-            // Past a local minimum only a fall below the diagonal confirms the maximum before it.
-            if heights[index] <= left && heights[index] <= right { threshold = 0 }
             if let elbow, right < threshold { return x[elbow] }
         }
         return nil

@@ -69,6 +69,26 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
         }
     }
 
+    /// Different whole numbers of 0 ..< bound, ascending, every set of that size equally likely.
+    ///
+    /// Selection in one pass (Fan, Muller and Rezucha, 1962, doi:10.1080/01621459.1962.10480667).
+    ///
+    /// - Parameters:
+    ///   - count: how many.
+    ///   - bound: all numbers are below; not above `count`, all of them are returned and nothing drawn.
+    /// - Returns: `[min(count, bound)]`.
+    /// - Complexity: O(bound) time, O(count) memory.
+    public mutating func sample(_ count: Int, of bound: Int) -> [Int] {
+        precondition(count >= 0 && bound >= 0, "sizes must not be negative")
+        guard count < bound else { return Array(0..<bound) }
+        var numbers: [Int] = []
+        numbers.reserveCapacity(count)
+        for number in 0..<bound where next(below: bound - number) < count - numbers.count {
+            numbers.append(number)
+        }
+        return numbers
+    }
+
     /// Generators are equal when they go on equally.
     public static func == (left: SeededGenerator, right: SeededGenerator) -> Bool {
         left.state == right.state

@@ -123,9 +123,9 @@ private struct Table {
                 table.remove(at: generator.next(below: table.rows.count))
             }
         }
-        let f = [0.25, 1, 1, 1, 1]
+        let f = [0.25, 1, 1, 0.5, 2]
         let s = [0.0, 0, 16_801.25, 0, 0]
-        expectEqual(table, f: f, s: s, v: [0, 0, 0, 51_381.5, 4.2e6])
+        expectEqual(table, f: f, s: s, v: [0, 0, 0, 25_690.75, 8.4e6])
         // The same sums at another moment and with another imputation.
         expectEqual(table, f: f, s: [0, 0, 20_000, 0, 0], v: [0, 0, 0, 0, 9e6])
         let missing = table.rows.indices.filter { table.rows[$0][3].isNaN }

@@ -87,6 +87,37 @@ import Testing
         #expect(result.inertia < 60)
     }
 
+    @Test func pointThatSeedsAnewLeavesItsOldCluster() {
+        let result = KMeans.lloyd(
+            points: [0, 1, 10],
+            dimension: 1,
+            centroids: [0, 1e6],
+            iterationMax: 2
+        )
+        #expect(result.centroids == [0.5, 10] && result.labels == [0, 0, 1])
+    }
+
+    @Test func greedySeedsHitEveryGroup() {
+        let points = blobs([[0, 0], [9, 0], [0, 9], [9, 9], [4, 20]], each: 40, seed: 9)
+        var hits = 0
+        for seed in 0..<200 {
+            var generator = SeededGenerator(seed: UInt64(seed))
+            let seeds = KMeans.greedyPlusPlus(
+                points: points,
+                dimension: 2,
+                count: 5,
+                generator: &generator
+            )
+            let groups = (0..<5).map { index in
+                Int((seeds[2 * index] / 3).rounded()) * 100
+                    + Int((seeds[2 * index + 1] / 3).rounded())
+            }
+            hits += Set(groups).count == 5 ? 1 : 0
+        }
+        // One candidate a seed hits all five in four runs of five.
+        #expect(hits >= 198)
+    }
+
     @Test(arguments: [1, 2, 3, 6])
     func repeatedPointsAreNoTrap(k: Int) {
         var generator = SeededGenerator(seed: 4)

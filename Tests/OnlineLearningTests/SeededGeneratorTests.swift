@@ -33,4 +33,20 @@ import Testing
         #expect(abs(sum / 70_000) < 0.019)
         #expect(abs(squares / 70_000 - 1) < 0.027)
     }
+
+    @Test func sampleIsOfItsSizeAndEven() {
+        var generator = SeededGenerator(seed: 10)
+        var counts = [Int](repeating: 0, count: 20)
+        for _ in 0..<20_000 {
+            let sample = generator.sample(5, of: 20)
+            #expect(sample.count == 5 && zip(sample, sample.dropFirst()).allSatisfy { $0 < $1 })
+            for number in sample { counts[number] += 1 }
+        }
+        // Five deviations of a count of 5,000.
+        #expect(counts.allSatisfy { abs($0 - 5_000) < 310 })
+        #expect(
+            generator.sample(4, of: 4) == [0, 1, 2, 3] && generator.sample(9, of: 2) == [0, 1]
+        )
+        #expect(generator.sample(0, of: 7) == [])
+    }
 }
