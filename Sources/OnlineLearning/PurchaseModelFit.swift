@@ -14,8 +14,8 @@ public enum PurchaseModelFit {
     /// - Parameters:
     ///   - histogram: the customers; 100 with a repeat purchase make a fit worth having.
     ///   - model: what to fit.
-    /// - Returns: parameters in weeks. Where a / (a + b) goes to 0, or leaving explains the data no
-    ///   better than its absence, they are those of `nbd` and `fellBackToNBD` is set.
+    /// - Returns: parameters in weeks. Where a / (a + b) goes below `dropoutMin`, the data show no
+    ///   leaving: they are those of `nbd` and `fellBackToNBD` is set.
     /// - Throws: `NumericError` of kind `badInput` when nobody has bought again, `libraryFailure` when
     ///   the search failed: keep the previous parameters.
     public static func fit(
@@ -59,8 +59,7 @@ public enum PurchaseModelFit {
         let fit = try search.fitDropout(model, base: base)
         let a = fit.a ?? 0
         let b = fit.b ?? 0
-        // A gain this small is within the tolerance of the likelihood: any a / (a + b) would do.
-        if a / (a + b) < dropoutMin || fit.logLikelihood < base.logLikelihood + 1e-3 {
+        if a / (a + b) < dropoutMin {
             var fallBack = base
             fallBack.fellBackToNBD = true
             return fallBack

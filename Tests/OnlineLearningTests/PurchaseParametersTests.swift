@@ -152,7 +152,8 @@ private struct Case: Sendable, CustomTestStringConvertible {
             if let falls, falls > recency {
                 let alive = fit.probabilityAlive(x: x, recency: recency, age: falls)
                 #expect(abs(alive - level) < 1e-11)
-            } else if falls != nil {
+            } else if let falls {
+                #expect(falls == recency)
                 #expect(fit.probabilityAlive(x: x, recency: recency, age: recency) <= level)
             }
         }
