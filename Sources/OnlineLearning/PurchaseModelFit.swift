@@ -169,6 +169,7 @@ private struct Search {
         let upper = [log(1e4), log(1e8), 12, log(1e6)]
         let count = start.count
         var evaluated = likelihood
+        // Not subplex: it creeps along the ridge on which r and alpha, a and b go together.
         return try Minimizer.minimize(
             algorithm: .nelderMead,
             start: (0..<count).map { min(upper[$0], max(lower[$0], start[$0])) },
