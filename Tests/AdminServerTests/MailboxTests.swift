@@ -8,7 +8,7 @@ private func serve(
     _ reply: (Mailbox.Request) -> [UInt8]?
 ) async {
     var answered = 0
-    while answered < count {
+    while answered < count && !Task.isCancelled {
         mailbox.drain { request in
             answered += 1
             return reply(request)
@@ -21,7 +21,7 @@ private func serve(
 private func outcome(
     _ mailbox: Mailbox,
     _ customer: String,
-    limit: Duration = .seconds(60)
+    limit: Duration = .seconds(20)
 ) async -> Result<[UInt8]?, MailboxError> {
     do {
         return .success(try await mailbox.ask(customer: customer, limit: limit))
