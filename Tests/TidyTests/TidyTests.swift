@@ -33,6 +33,7 @@ import Testing
         "segmentd": [
             "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation", "ShopSimulator",
             "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Yams", "Foundation",
+            "FoundationNetworking",
             "Glibc", "Synchronization",
         ],
         "Benchmarks": [
