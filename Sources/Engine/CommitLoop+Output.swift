@@ -92,6 +92,9 @@ extension CommitLoop where Log: ~Copyable {
             status.outputsByType["segment.changed"] = counters.segmentChanged
             status.outputsByType["churn.changed"] = counters.churnChanged
             status.outputsByType["decision.refreshed"] = counters.refreshed
+            for band in ChurnBand.allCases {
+                status.bandEntries[band.name] = counters.bandEntries[Int(band.rawValue)]
+            }
             status.transactions = committed
             status.abortedTransactions = aborted
             status.lags = lags

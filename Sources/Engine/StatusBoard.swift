@@ -157,6 +157,8 @@ public struct EngineStatus: Sendable {
     public var outputsByType: [String: Int] = [
         "segment.changed": 0, "churn.changed": 0, "decision.refreshed": 0, "tombstone": 0,
     ]
+    /// Transitions into each churn band, by name.
+    public var bandEntries: [String: Int] = [:]
     /// Transactions committed.
     public var transactions = 0
     /// Transactions aborted.

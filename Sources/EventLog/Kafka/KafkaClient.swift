@@ -53,6 +53,9 @@ import Glibc
         return unsafe raw
     }
 
+    /// Notes that a broker answered.
+    func noteAnswer() { callbacks.connection.markUp() }
+
     /// A refusal that no waiting mends, when there was one.
     var refusal: LogError? { callbacks.refusal }
 

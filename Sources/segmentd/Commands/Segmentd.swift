@@ -17,7 +17,7 @@ struct Segmentd: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            ReplayCommand.self, CheckCommand.self,
+            RunCommand.self, DemoCommand.self, ReplayCommand.self, CheckCommand.self,
             SimulateCommand.self, ExportCommand.self, ExplainCommand.self, StatusCommand.self,
             ModelCommand.self,
         ]

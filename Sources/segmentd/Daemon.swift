@@ -1,0 +1,164 @@
+import AdminServer
+import Engine
+import EventLog
+import Foundation
+import Logging
+import Segmentation
+import ServiceLifecycle
+import UnixSignals
+
+/// Wires log, core, admin server and notifier into one service group.
+struct Daemon {
+    let configuration: ServiceConfiguration
+    let model: SegmentModel?
+    let logger: Logger
+    let board: StatusBoard
+    let mailbox = Mailbox()
+    let engine: EngineService<KafkaLog, SystemClock>
+    /// Addresses once they accept connections.
+    let onListening: @Sendable (ListenAddress) -> Void
+
+    /// - Parameters:
+    ///   - report: told what the engine reports, beside the log.
+    init(
+        configuration: ServiceConfiguration,
+        model: SegmentModel?,
+        logger: Logger,
+        report: @escaping @Sendable (EngineReport) -> Void = { _ in },
+        onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
+    ) {
+        self.configuration = configuration
+        self.model = model
+        self.logger = logger
+        self.onListening = onListening
+        let clock = SystemClock()
+        board = StatusBoard(sinceMilliseconds: clock.wallMilliseconds())
+        var limits = CommitLoopConfiguration()
+        limits.intervalMaximumMilliseconds = Int(configuration.commit.intervalMaximumMilliseconds)
+        limits.intervalMinimumMilliseconds = Int(configuration.commit.intervalMinimumMilliseconds)
+        limits.transactionRecords = configuration.commit.records
+        limits.transactionBytes = configuration.commit.bytes
+        limits.isModelGiven = model != nil
+        limits.eventTopics = configuration.kafka.eventTopics
+        let connection = BrokerConnection()
+        let log = configuration.kafka.logConfiguration(connection: connection, logger: logger)
+        let segmentation = configuration.segmentation
+        let board = board
+        engine = EngineService(
+            clock: clock,
+            board: board,
+            mailbox: mailbox,
+            configuration: limits,
+            report: { event in
+                Self.log(event, to: logger)
+                report(event)
+            },
+            open: { () throws(LogError) in
+                try KafkaTopics.ensure(log)
+                return EngineService<KafkaLog, SystemClock>.Parts(
+                    log: try KafkaLog(log),
+                    core: SegmentationCore(configuration: segmentation, model: model)
+                )
+            }
+        )
+    }
+
+    /// Runs until a signal, or until the engine ends.
+    ///
+    /// - Throws: when the admin address cannot be listened on.
+    /// - Returns: how the engine ended.
+    func run(others: [any Service] = [], signals: Bool = true) async throws -> CommitLoopEnd {
+        let admin = try AdminServer(
+            configuration: configuration.admin,
+            board: board,
+            mailbox: mailbox,
+            logger: logger,
+            wallMilliseconds: { SystemClock().wallMilliseconds() },
+            onListening: onListening
+        )
+        // Shutdown runs in reverse: the engine drains while health still answers.
+        var services = [
+            ServiceGroupConfiguration.ServiceConfiguration(service: admin),
+            ServiceGroupConfiguration.ServiceConfiguration(
+                service: ServiceNotifier(
+                    board: board, loopLimit: configuration.admin.loopLimit)),
+            ServiceGroupConfiguration.ServiceConfiguration(
+                service: engine,
+                successTerminationBehavior: .gracefullyShutdownGroup,
+                failureTerminationBehavior: .gracefullyShutdownGroup
+            ),
+        ]
+        services += others.map {
+            ServiceGroupConfiguration.ServiceConfiguration(
+                service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
+        }
+        var quiet = logger
+        quiet.logLevel = max(logger.logLevel, .warning)
+        var group = ServiceGroupConfiguration(
+            services: services,
+            gracefulShutdownSignals: signals ? [.sigterm, .sigint] : [],
+            cancellationSignals: [],
+            logger: quiet
+        )
+        group.maximumGracefulShutdownDuration = .seconds(30)
+        try await ServiceGroup(configuration: group).run()
+        return engine.end ?? .drained
+    }
+
+    private static func log(_ event: EngineReport, to logger: Logger) {
+        switch event {
+        case .assigned(let partitions, let customers, let milliseconds):
+            logger.info(
+                "assigned",
+                metadata: [
+                    "partitions": "\(partitions.map(String.init).joined(separator: ","))",
+                    "customers": "\(customers)", "restore_ms": "\(milliseconds)",
+                ])
+        case .revoked(let partitions):
+            logger.info(
+                "revoked",
+                metadata: ["partitions": "\(partitions.map(String.init).joined(separator: ","))"])
+        case .retrying(let reason): logger.warning("\(reason); trying again until it works")
+        case .recovered: logger.info("it works again")
+        case .aborted(let reason):
+            logger.warning("transaction aborted and begun again: \(reason)")
+        case .refitFailed(let reason):
+            logger.error("\(reason); the model in force stays")
+        case .newModel(let version, let customers, let segments):
+            logger.info(
+                "new model",
+                metadata: [
+                    "version": "\(version)", "customers": "\(customers)",
+                    "segments": "\(segments.joined(separator: ", "))",
+                ])
+        }
+    }
+}
+
+extension KafkaSettings {
+    /// What the Kafka client is told.
+    func logConfiguration(connection: BrokerConnection, logger: Logger) -> KafkaLogConfiguration {
+        let start: LogStart =
+            switch self.start {
+            case .earliest: .earliest
+            case .latest: .latest
+            case .time(let milliseconds): .timestamp(milliseconds)
+            }
+        return KafkaLogConfiguration(
+            properties: properties.mapValues(\.value),
+            group: group,
+            instance: instance,
+            eventTopics: eventTopics,
+            segmentsTopic: segmentsTopic,
+            changelogTopic: changelogTopicName,
+            modelTopic: modelTopicName,
+            rejectedTopic: rejectedTopicName,
+            start: start,
+            connection: connection,
+            onLog: { level, text in
+                // The client repeats itself while a broker is away; the engine says it once.
+                logger.debug("kafka client", metadata: ["level": "\(level)", "text": "\(text)"])
+            }
+        )
+    }
+}
