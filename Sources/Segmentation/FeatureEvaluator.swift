@@ -12,6 +12,9 @@ struct FeatureEvaluator: Sendable {
     private(set) var isMissing: [Bool]
     /// Values at the moment last asked for; missing ones imputed.
     private(set) var values: [Double]
+    /// Decayed slots of the row last read, as the row itself stores them: what a customer is worth at a
+    /// moment must not depend on how far everyone's landmark has come.
+    private var decayed: [(value: Double, landmark: Double)]
     private var yearStart: Int64 = 0
     private var yearEnd: Int64 = 0
     private var year: Double = 0
@@ -21,6 +24,7 @@ struct FeatureEvaluator: Sendable {
         stored = Array(repeating: 0, count: schema.featureCount)
         isMissing = Array(repeating: false, count: schema.featureCount)
         values = stored
+        decayed = Array(repeating: (0, 0), count: schema.decays.count)
     }
 
     /// Reads `a` of every feature, decayed slots against the landmarks of the sums.
@@ -40,6 +44,7 @@ struct FeatureEvaluator: Sendable {
             case .decayed(let decay):
                 let slot = schema.decays[decay]
                 let landmark = table.numbers[row, slot.landmark]
+                decayed[decay] = (table.numbers[row, slot.value], landmark)
                 a = scalbn(table.numbers[row, slot.value], Int32(8 * (landmark - landmarks[decay])))
             case .level(let slot, let level, let defaultLevel):
                 let value = table.numbers[row, slot]
@@ -75,7 +80,7 @@ struct FeatureEvaluator: Sendable {
     }
 
     /// Computes `values` of the row last read at a moment.
-    mutating func evaluate(at time: Int64, landmarks: [Double], imputation: [Double]) {
+    mutating func evaluate(at time: Int64, imputation: [Double]) {
         for index in 0..<schema.featureCount {
             if isMissing[index] {
                 values[index] = imputation[index]
@@ -87,10 +92,10 @@ struct FeatureEvaluator: Sendable {
                 values[index] = stored[index] + Double(time) / Double(DayCalendar.dayMilliseconds)
             case .decayed(let decay):
                 values[index] =
-                    stored[index]
+                    decayed[decay].value
                     * Decay.factor(
                         at: time,
-                        landmark: landmarks[decay],
+                        landmark: decayed[decay].landmark,
                         halfLife: schema.decays[decay].halfLifeMilliseconds
                     )
             default: values[index] = stored[index]

@@ -139,7 +139,7 @@ struct ModelTrainer {
 
     mutating func score(_ row: Int, _ table: CustomerTable) {
         evaluator.read(row, of: table, landmarks: landmarks)
-        evaluator.evaluate(at: time, landmarks: landmarks, imputation: model.imputation)
+        evaluator.evaluate(at: time, imputation: model.imputation)
         model.project(evaluator.values, into: &scores)
     }
 

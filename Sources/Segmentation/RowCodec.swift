@@ -80,7 +80,7 @@ enum RowCodec {
                 tag = .double
                 appendFixed(value.bitPattern, to: &bytes)
             }
-            bytes[tagStart + slot / 2] |= tag.rawValue << UInt8(slot & 1) * 4
+            bytes[tagStart + slot / 2] |= tag.rawValue << (UInt8(slot & 1) * 4)
         }
     }
 
@@ -140,7 +140,7 @@ enum RowCodec {
         let tagStart = reader.position
         reader.position += (count + 1) / 2
         for slot in 0..<count {
-            let tag = reader.byte(at: tagStart + slot / 2) >> UInt8(slot & 1) * 4 & 0xf
+            let tag = reader.byte(at: tagStart + slot / 2) >> (UInt8(slot & 1) * 4) & 0xf
             switch Tag(rawValue: tag) {
             case .missing: table.numbers[row, slot] = .nan
             case .integer: table.numbers[row, slot] = Double(reader.signed())

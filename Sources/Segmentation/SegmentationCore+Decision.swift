@@ -9,11 +9,11 @@ extension SegmentationCore {
     ) {
         evaluator.read(row, of: table, landmarks: landmarks)
         guard let model else {
-            evaluator.evaluate(at: time, landmarks: landmarks, imputation: noImputation)
+            evaluator.evaluate(at: time, imputation: noImputation)
             table.setOutlier(row, evaluator.isOutlier)
             return
         }
-        evaluator.evaluate(at: time, landmarks: landmarks, imputation: model.imputation)
+        evaluator.evaluate(at: time, imputation: model.imputation)
         table.setOutlier(row, evaluator.isOutlier)
         model.project(evaluator.values, into: &scores)
         let nearest = model.nearest(scores)

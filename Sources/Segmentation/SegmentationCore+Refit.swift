@@ -73,7 +73,7 @@ extension SegmentationCore {
         guard !schema.bounds.isEmpty else { return }
         for row in 0..<table.rowEnd where table.isInUse(row) {
             evaluator.read(row, of: table, landmarks: landmarks)
-            evaluator.evaluate(at: time, landmarks: landmarks, imputation: noImputation)
+            evaluator.evaluate(at: time, imputation: noImputation)
             if evaluator.isOutlier != table.isOutlier(row) {
                 table.touch(row)
                 table.setOutlier(row, evaluator.isOutlier)

@@ -28,7 +28,7 @@ extension SegmentationCore {
         let end = min(table.rowEnd, cursor + limit)
         for row in cursor..<end where table.isInUse(row) {
             evaluator.read(row, of: table, landmarks: landmarks)
-            evaluator.evaluate(at: reportTime, landmarks: landmarks, imputation: noImputation)
+            evaluator.evaluate(at: reportTime, imputation: noImputation)
             Self.appendCSVField(table.id(of: row), to: &bytes)
             for j in 0..<schema.featureCount {
                 bytes.append(UInt8(ascii: ","))
@@ -71,7 +71,7 @@ extension SegmentationCore {
             return
         }
         evaluator.read(row, of: table, landmarks: landmarks)
-        evaluator.evaluate(at: reportTime, landmarks: landmarks, imputation: model.imputation)
+        evaluator.evaluate(at: reportTime, imputation: model.imputation)
         model.project(evaluator.values, into: &scores)
         let segment = model.segments[model.nearest(scores).first]
         JSONText.append(",\(segment.id),", to: &bytes)
@@ -127,7 +127,7 @@ extension SegmentationCore {
         JSONText.append(table.isOutlier(row), to: &bytes)
         evaluator.read(row, of: table, landmarks: landmarks)
         let imputation = model?.imputation ?? noImputation
-        evaluator.evaluate(at: table.clock(row), landmarks: landmarks, imputation: imputation)
+        evaluator.evaluate(at: table.clock(row), imputation: imputation)
         appendDecision(row, to: &bytes)
         appendFeatures(to: &bytes)
         JSONText.append("}" as StaticString, to: &bytes)

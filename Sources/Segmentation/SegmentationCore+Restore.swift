@@ -47,6 +47,9 @@ extension SegmentationCore {
 
     /// Rebuilds what is derived from the rows of a partition: sums, medians, clocks.
     public mutating func finishRestore() {
+        // Restored rows are committed: the next transaction has an epoch of its own, or it would take them
+        // for rows that it has saved and written already.
+        table.commit()
         greatestEventTime = Int64.min
         partitionClocks.removeAll()
         for row in 0..<table.rowEnd where table.isInUse(row) {

@@ -34,6 +34,7 @@ final class KafkaRestorer {
     private let reader: KafkaClient
     private let asker: KafkaClient
     private var name = ""
+    private var partition: Int32 = -1
     private var progress = RestoreProgress(position: 0, target: 0, isComplete: true)
 
     init(_ configuration: KafkaLogConfiguration) throws(LogError) {
@@ -56,6 +57,7 @@ final class KafkaRestorer {
     /// Takes the high watermark and begins at the start. Whatever was under way before is dropped.
     func begin(_ topic: String, _ partition: Int32) throws(LogError) {
         name = topic
+        self.partition = partition
         try reader.assign(nil)
         let offsets = try asker.watermarks(
             of: topic,
@@ -91,6 +93,8 @@ final class KafkaRestorer {
             }
             guard let message = unsafe next else { break }
             defer { unsafe rd_kafka_message_destroy(message) }
+            // Left over from the partition before.
+            if unsafe message.pointee.partition != partition { continue }
             let offset = unsafe message.pointee.offset
             switch unsafe message.pointee.err {
             case RD_KAFKA_RESP_ERR_NO_ERROR:
