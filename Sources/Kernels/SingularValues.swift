@@ -30,6 +30,7 @@ public enum SingularValues {
         let all = CChar(UInt8(ascii: "A"))
         // Row-major A is column-major A transposed = V S U^T: so the factors come back exchanged, and
         // each of them transposed once more by the reading order.
+        clapacke_use_one_thread()
         let status = unsafe LAPACKE_dgesvd(
             LAPACK_COL_MAJOR,
             all,

@@ -26,6 +26,7 @@ public enum SymmetricEigen {
         var ascendingVectors = matrix
         var ascendingValues = [Double](repeating: 0, count: order)
         // Column-major: eigenvectors come back as columns, which are contiguous, that is as our rows.
+        clapacke_use_one_thread()
         let status = unsafe LAPACKE_dsyevd(
             LAPACK_COL_MAJOR,
             CChar(UInt8(ascii: "V")),

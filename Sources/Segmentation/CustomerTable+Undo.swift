@@ -67,10 +67,9 @@ extension CustomerTable {
         entry.numbers = undo.numbers.count
         entry.words = undo.words.count
         entry.block = undo.blocks.count
-        for field in 0..<numbers.stride { undo.numbers.append(numbers[row, field]) }
-        for field in 0..<words.stride { undo.words.append(words[row, field]) }
-        let offset = blockOffset(row)
-        for k in 0..<blockWords(row) { undo.blocks.append(arena.word(offset, k)) }
+        numbers.append(row: row, to: &undo.numbers)
+        words.append(row: row, to: &undo.words)
+        arena.append(blockOffset(row), blockWords(row), to: &undo.blocks)
         undo.entries.append(entry)
     }
 

@@ -15,6 +15,11 @@ struct FeatureEvaluator: Sendable {
     /// Decayed slots of the row last read, as the row itself stores them: what a customer is worth at a
     /// moment must not depend on how far everyone's landmark has come.
     private var decayed: [(value: Double, landmark: Double)]
+    /// Numbers of the row last read.
+    private var numbers: [Double]
+    private let steps: [Step]
+    /// Features whose value moves with time.
+    private let moving: [Int]
     private var yearStart: Int64 = 0
     private var yearEnd: Int64 = 0
     private var year: Double = 0
@@ -25,31 +30,65 @@ struct FeatureEvaluator: Sendable {
         isMissing = Array(repeating: false, count: schema.featureCount)
         values = stored
         decayed = Array(repeating: (0, 0), count: schema.decays.count)
+        numbers = Array(repeating: 0, count: schema.numberCount)
+        steps = schema.features.map(Step.init)
+        moving = schema.features.indices.filter {
+            switch schema.features[$0] {
+            case .yearsSince, .daysSince, .decayed: true
+            default: false
+            }
+        }
+    }
+
+    /// How one feature's `a` is computed, flat.
+    private struct Step: Sendable {
+        enum Kind: UInt8 { case number, negated, level, log1p, sum, decayed }
+        var kind: Kind
+        /// Index of the number, of the first part of a sum, or of the decayed slot.
+        var slot: Int
+        var count = 0
+        /// Level, and the default level.
+        var first = 0.0
+        var second = 0.0
+
+        init(_ form: CompiledSchema.FeatureForm) {
+            switch form {
+            case .number(let slot): (kind, self.slot) = (.number, slot)
+            case .yearsSince(let slot), .daysSince(let slot): (kind, self.slot) = (.negated, slot)
+            case .log1p(let slot): (kind, self.slot) = (.log1p, slot)
+            case .decayed(let decay): (kind, slot) = (.decayed, decay)
+            case .sum(let first, let count): (kind, slot, self.count) = (.sum, first, count)
+            case .level(let slot, let level, let defaultLevel):
+                (kind, self.slot) = (.level, slot)
+                (first, second) = (Double(level), Double(defaultLevel))
+            }
+        }
     }
 
     /// Reads `a` of every feature, decayed slots against the landmarks of the sums.
     ///
     /// - Parameter landmarks: index of the landmark of each decayed slot's sums.
     mutating func read(_ row: Int, of table: CustomerTable, landmarks: [Double]) {
-        for index in 0..<schema.featureCount {
+        table.numbers.copy(row: row, to: &numbers, at: 0)
+        for index in 0..<steps.count {
+            let step = steps[index]
             let a: Double
-            switch schema.features[index] {
-            case .number(let slot): a = table.numbers[row, slot]
-            case .log1p(let slot): a = log1p(max(-0.999_999, table.numbers[row, slot]))
-            case .sum(let first, let count):
+            switch step.kind {
+            case .number: a = numbers[step.slot]
+            case .negated: a = -numbers[step.slot]
+            case .level:
+                let value = numbers[step.slot]
+                a = (value.isNaN ? step.second : value) == step.first ? 1 : 0
+            case .log1p: a = log1p(max(-0.999_999, numbers[step.slot]))
+            case .sum:
                 var sum = 0.0
-                for k in first..<(first + count) { sum += table.numbers[row, schema.sumParts[k]] }
+                for k in step.slot..<(step.slot + step.count) { sum += numbers[schema.sumParts[k]] }
                 a = sum
-            case .yearsSince(let slot), .daysSince(let slot): a = -table.numbers[row, slot]
-            case .decayed(let decay):
-                let slot = schema.decays[decay]
-                let landmark = table.numbers[row, slot.landmark]
-                decayed[decay] = (table.numbers[row, slot.value], landmark)
-                a = scalbn(table.numbers[row, slot.value], Int32(8 * (landmark - landmarks[decay])))
-            case .level(let slot, let level, let defaultLevel):
-                let value = table.numbers[row, slot]
-                let own = value.isNaN ? defaultLevel : Int(value)
-                a = own == level ? 1 : 0
+            case .decayed:
+                let slot = schema.decays[step.slot]
+                let landmark = numbers[slot.landmark]
+                decayed[step.slot] = (numbers[slot.value], landmark)
+                a = scalbn(numbers[slot.value], Int32(8 * (landmark - landmarks[step.slot])))
             }
             isMissing[index] = a.isNaN
             stored[index] = a.isNaN ? 0 : a
@@ -81,15 +120,14 @@ struct FeatureEvaluator: Sendable {
 
     /// Computes `values` of the row last read at a moment.
     mutating func evaluate(at time: Int64, imputation: [Double]) {
-        for index in 0..<schema.featureCount {
-            if isMissing[index] {
-                values[index] = imputation[index]
-                continue
-            }
+        for index in 0..<values.count {
+            values[index] = isMissing[index] ? imputation[index] : stored[index]
+        }
+        for index in moving where !isMissing[index] {
             switch schema.features[index] {
-            case .yearsSince: values[index] = stored[index] + decimalYear(time)
+            case .yearsSince: values[index] += decimalYear(time)
             case .daysSince:
-                values[index] = stored[index] + Double(time) / Double(DayCalendar.dayMilliseconds)
+                values[index] += Double(time) / Double(DayCalendar.dayMilliseconds)
             case .decayed(let decay):
                 values[index] =
                     decayed[decay].value
@@ -98,7 +136,7 @@ struct FeatureEvaluator: Sendable {
                         landmark: decayed[decay].landmark,
                         halfLife: schema.decays[decay].halfLifeMilliseconds
                     )
-            default: values[index] = stored[index]
+            default: break
             }
         }
     }

@@ -89,8 +89,7 @@ extension ModelTrainer {
         for row in 0..<table.rowEnd where table.isInUse(row) {
             let before = previous.index(ofSegment: table.membership(row))
             guard before >= 0 else { continue }
-            score(row, table)
-            overlap[model.nearest(scores).first * old + before] += 1
+            overlap[Int(labels[row]) * old + before] += 1
         }
         return overlap
     }

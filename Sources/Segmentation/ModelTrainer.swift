@@ -13,6 +13,8 @@ struct ModelTrainer {
     var generator: SeededGenerator
     var model = SegmentModel()
     var scores: [Double] = []
+    /// Nearest centroid of every row by the fit, -1 for rows not in use.
+    var labels: [Int32] = []
 
     init(
         configuration: SegmentationConfiguration,
@@ -190,12 +192,13 @@ struct ModelTrainer {
             model.sweepCustomers = previous.sweepCustomers
             return
         }
-        let sampled = Array(points.prefix(20_000 * p))
+        // The rows were drawn in random order where there are more of them than the sample holds.
+        let sampled = Array(points.prefix(configuration.model.silhouetteSample * p))
         model.sweep = ClusterSweep.run(
             points: sampled,
             dimension: p,
             counts: 1...max(1, min(10, sampled.count / p)),
-            starts: configuration.model.challengers,
+            starts: max(1, configuration.model.challengers / 2),
             generator: &generator,
             silhouetteSampleMax: configuration.model.silhouetteSample
         )
@@ -246,9 +249,11 @@ struct ModelTrainer {
 
     private mutating func countMembers(_ table: CustomerTable) {
         var inertia = 0.0
+        labels = Array(repeating: -1, count: table.rowEnd)
         for row in 0..<table.rowEnd where table.isInUse(row) {
             score(row, table)
             let nearest = model.nearest(scores)
+            labels[row] = Int32(nearest.first)
             model.segments[nearest.first].customers += 1
             if !table.isOutlier(row) {
                 model.segments[nearest.first].trainingCustomers += 1

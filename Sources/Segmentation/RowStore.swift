@@ -45,6 +45,12 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
         for field in 0..<stride { target[start &+ field] = page[base &+ field] }
     }
 
+    /// Appends a row to `target`.
+    func append(row: Int, to target: inout [Element]) {
+        let base = (row & Self.mask) &* stride
+        target.append(contentsOf: pages[row >> Self.shift][base..<(base + stride)])
+    }
+
     /// Overwrites a row from `source`, from an index on.
     mutating func write(row: Int, from source: [Element], at start: Int) {
         let base = (row & Self.mask) &* stride
@@ -107,6 +113,12 @@ struct WordArena: Sendable {
         let base = Int(offset) & (Self.chunkWords - 1)
         let chunk = chunks[Int(offset) >> Self.chunkShift]
         for k in 0..<count { target[k] = chunk[base &+ k] }
+    }
+
+    /// Appends a block to `target`.
+    func append(_ offset: UInt32, _ count: Int, to target: inout [UInt64]) {
+        let base = Int(offset) & (Self.chunkWords - 1)
+        target.append(contentsOf: chunks[Int(offset) >> Self.chunkShift][base..<(base + count)])
     }
 
     /// Overwrites a block from `source`, from an index on.

@@ -139,7 +139,7 @@ extension SegmentationCore {
     }
 
     /// Whether the event is known already; moves nothing.
-    private mutating func isDuplicate(_ row: Int) -> Bool {
+    mutating func isDuplicate(_ row: Int) -> Bool {
         switch event.type {
         case .orderPlaced:
             block.load(row, of: table)
@@ -154,7 +154,7 @@ extension SegmentationCore {
         }
     }
 
-    private mutating func applySlots(_ row: Int) {
+    mutating func applySlots(_ row: Int) {
         block.load(row, of: table)
         if event.type != .orderPlaced && event.eventHash != 0 {
             block.appendEvent(event.eventHash, limit: configuration.ledgerEvents)

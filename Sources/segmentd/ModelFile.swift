@@ -11,7 +11,10 @@ enum ModelFile {
         for configuration: SegmentationConfiguration
     ) throws(CommandFailure) -> SegmentModel {
         do {
-            return try bundle(path).model(for: CompiledSchema(configuration))
+            var model = try bundle(path).model(for: CompiledSchema(configuration))
+            // Whoever gives a model vouches for it.
+            model.provisional = false
+            return model
         } catch let error as CommandFailure {
             throw error
         } catch {

@@ -65,11 +65,11 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         /// Relative fall of inertia that lets a challenger replace the incumbent.
         public var margin = 0.005
         /// Rows that Lloyd iterations run over; more are sampled uniformly.
-        public var sample = 100_000
+        public var sample = 20_000
         /// Shortest time between sweeps over K on the event clock, in milliseconds, unless customers
         /// doubled or `replay` ends.
         public var sweepIntervalMilliseconds: Int64 = 7 * 86_400_000
-        /// Customers up to which the silhouette is exact.
+        /// Customers that the sweep runs over; more are sampled uniformly.
         public var silhouetteSample = 5_000
 
         /// Creates the defaults.

@@ -27,9 +27,7 @@ struct RunCommand: AsyncParsableCommand {
     func run() async throws {
         var loaded = try options.load(.kafka)
         let given = try model.map { path in
-            var model = try ModelFile.load(path, for: loaded.segmentation)
-            model.provisional = false
-            return model
+            try ModelFile.load(path, for: loaded.segmentation)
         }
         if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
         let logger = DaemonLogging.logger(level: loaded.logLevel)
