@@ -1,0 +1,125 @@
+import EventLog
+import TestSupport
+import Testing
+
+extension LogHarness where Log: ~Copyable {
+    func checkRebalance() throws {
+        try feed(["a"], partition: 0)
+        try feed(["b"], partition: 1)
+        var first = try makeReadyLog("first")
+        let start = try first.committedOffsets(of: [0, 1])
+        try first.startConsuming(from: start)
+        _ = try awaitRecords(2, &first)
+        try first.beginTransaction()
+        try produce(.segments, "in time", &first)
+        var second = try makeLog("second")
+        try retrying { () throws(LogError) in try second.initTransactions() }
+        var firsts: [Int32] = [0, 1]
+        var seconds: [Int32] = []
+        for _ in 0..<pollCountMax where firsts.count != 1 || seconds.isEmpty {
+            let event = try nextEvent(&first)
+            switch event {
+            case .revoked(let partitions, let lost):
+                #expect(partitions.sorted() == firsts)
+                #expect(!lost)
+                // Nobody else may have them before they are given back.
+                for _ in 0..<3 {
+                    let early = try nextEvent(&second)
+                    #expect(early == .records)
+                }
+                try first.sendOffsets([
+                    PartitionOffset(topicIndex: 0, partition: 0, offset: 1)
+                ])
+                try retrying { () throws(LogError) in try first.commitTransaction() }
+                try first.releaseAssignment()
+                firsts = []
+            case .assigned(let partitions):
+                firsts = partitions.sorted()
+                try first.startConsuming(from: first.committedOffsets(of: firsts))
+            case .records: break
+            }
+            if case .assigned(let partitions) = try nextEvent(&second) {
+                seconds = partitions.sorted()
+            }
+        }
+        #expect((firsts + seconds).sorted() == [0, 1])
+        #expect(firsts.count == 1)
+        let found = try awaitCommitted(1, in: .segments)
+        #expect(found.map(\.valueText) == ["in time"], "a commit before giving back")
+        let offset = try committed(&second)
+        #expect(offset?.offset == 1)
+        second.close()
+        // The one that stays gets everything.
+        for _ in 0..<pollCountMax where firsts.count != 2 {
+            switch try nextEvent(&first) {
+            case .revoked: try first.releaseAssignment()
+            case .assigned(let partitions): firsts = partitions.sorted()
+            case .records: break
+            }
+        }
+        #expect(firsts == [0, 1])
+        first.close()
+    }
+
+    func checkStaleMember() throws {
+        try feed(["a"])
+        var stale = try makeReadyLog("stale")
+        let start = try stale.committedOffsets(of: [0, 1])
+        try stale.startConsuming(from: start)
+        _ = try awaitRecords(1, &stale)
+        try stale.beginTransaction()
+        try produce(.segments, "twice", &stale)
+        var heir = try makeLog("heir")
+        try retrying { () throws(LogError) in try heir.initTransactions() }
+        var heirs: [Int32] = []
+        try expel(&stale) {
+            if case .assigned(let partitions) = try nextEvent(&heir) { heirs = partitions }
+        }
+        for _ in 0..<pollCountMax where heirs.count != 2 {
+            switch try nextEvent(&heir) {
+            case .assigned(let partitions): heirs = partitions
+            case .revoked: try heir.releaseAssignment()
+            case .records: break
+            }
+        }
+        #expect(heirs.sorted() == [0, 1])
+        let error = fault { () throws(LogError) in
+            try stale.sendOffsets([PartitionOffset(topicIndex: 0, partition: 0, offset: 1)])
+        }
+        #expect(error?.remedy == .abortTransaction)
+        let next = fault { () throws(LogError) in try stale.commitTransaction() }
+        #expect(next?.remedy == .abortTransaction, "a failed transaction stays failed")
+        try retrying { () throws(LogError) in try stale.abortTransaction() }
+        let found = try readCommitted(.segments)
+        #expect(found.isEmpty)
+        let offset = try committed(&heir)
+        #expect(offset?.offset == nil)
+        var wasLost = false
+        var regained: [Int32]?
+        for _ in 0..<pollCountMax where regained == nil {
+            switch try nextEvent(&stale) {
+            case .revoked(let partitions, let lost):
+                #expect(partitions.sorted() == [0, 1])
+                wasLost = lost
+                try stale.releaseAssignment()
+            case .assigned(let partitions): regained = partitions
+            case .records: break
+            }
+            if case .revoked = try nextEvent(&heir) { try heir.releaseAssignment() }
+        }
+        #expect(wasLost)
+        #expect(regained?.count == 1)
+        heir.close()
+        stale.close()
+    }
+
+    /// What one poll brings; records are read and let go.
+    private func nextEvent(_ log: inout Log) throws -> PollResult {
+        var batch = RecordBatch()
+        return try log.poll(
+            into: &batch,
+            limits: Self.limits,
+            timeoutMilliseconds: pollMilliseconds
+        )
+    }
+}
