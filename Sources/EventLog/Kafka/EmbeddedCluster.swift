@@ -18,6 +18,8 @@ internal import CLibrdkafka
     public init() throws(LogError) {
         var words = [CChar](repeating: 0, count: 512)
         let conf = unsafe rd_kafka_conf_new()
+        // Else the client warns on standard error that it has no brokers.
+        unsafe rd_kafka_conf_set(conf, "log_level", "3", &words, words.count)
         guard let client = unsafe rd_kafka_new(RD_KAFKA_PRODUCER, conf, &words, words.count) else {
             throw Self.error(KafkaError.text(words))
         }

@@ -48,11 +48,23 @@ internal import CLibrdkafka
             let error = unsafe value.withUnsafeBytes { value in
                 guard let key else {
                     return unsafe arguments.send(
-                        handle, partition, nil, value, timestampMilliseconds, client.handle)
+                        handle,
+                        partition,
+                        nil,
+                        value,
+                        timestampMilliseconds,
+                        client.handle
+                    )
                 }
                 return unsafe key.withUnsafeBytes { key in
                     unsafe arguments.send(
-                        handle, partition, key, value, timestampMilliseconds, client.handle)
+                        handle,
+                        partition,
+                        key,
+                        value,
+                        timestampMilliseconds,
+                        client.handle
+                    )
                 }
             }
             guard let error = unsafe error else { return }
@@ -120,6 +132,7 @@ internal import CLibrdkafka
     }
 
     private func pointer(_ bytes: UnsafeRawBufferPointer) -> UnsafeMutableRawPointer {
-        unsafe bytes.count == 0 ? empty : UnsafeMutableRawPointer(mutating: bytes.baseAddress) ?? empty
+        unsafe bytes.count == 0
+            ? empty : UnsafeMutableRawPointer(mutating: bytes.baseAddress) ?? empty
     }
 }

@@ -52,7 +52,9 @@ extension KafkaClient {
         defer { unsafe rd_kafka_event_destroy(event) }
         let code = unsafe rd_kafka_event_error(event)
         guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            let reason = unsafe rd_kafka_event_error_string(event).map { unsafe String(cString: $0) }
+            let reason = unsafe rd_kafka_event_error_string(event).map {
+                unsafe String(cString: $0)
+            }
             throw KafkaError.make(code, operation: operation, reason: reason)
         }
         noteAnswer()
@@ -76,8 +78,12 @@ extension KafkaClient {
     private static func request(_ topic: NewTopic) throws(LogError) -> OpaquePointer {
         var words = [CChar](repeating: 0, count: 256)
         let made = unsafe rd_kafka_NewTopic_new(
-            topic.name, Int32(topic.partitionCount), Int32(topic.replicationFactor),
-            &words, words.count)
+            topic.name,
+            Int32(topic.partitionCount),
+            Int32(topic.replicationFactor),
+            &words,
+            words.count
+        )
         guard let made = unsafe made else {
             throw LogError(
                 remedy: .restartProcess,

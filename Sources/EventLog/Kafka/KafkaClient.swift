@@ -143,7 +143,12 @@ import Glibc
         }
         let deadline = Deadline(afterMilliseconds: 8_000)
         while unsafe rd_kafka_consumer_closed(client) == 0, deadline.remainingMilliseconds > 0 {
-            _ = unsafe rd_kafka_queue_poll_callback(queue, 50)
+            // As events, since the callback form stumbles over records that are still queued.
+            guard let event = unsafe rd_kafka_queue_poll(queue, 50) else { continue }
+            if unsafe rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE {
+                unsafe rd_kafka_assign(client, nil)
+            }
+            unsafe rd_kafka_event_destroy(event)
         }
     }
 

@@ -76,7 +76,9 @@ internal import CLibrdkafka
             if !batch.records.isEmpty { try body(batch) }
             guard deadline.remainingMilliseconds > 0 || ends.isEmpty else {
                 throw KafkaError.make(
-                    RD_KAFKA_RESP_ERR__TIMED_OUT, operation: "read the whole of \(topic)")
+                    RD_KAFKA_RESP_ERR__TIMED_OUT,
+                    operation: "read the whole of \(topic)"
+                )
             }
         }
         try client.assign(nil)
