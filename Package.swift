@@ -76,26 +76,32 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .target(
+            name: "Settings",
+            dependencies: [
+                "AdminServer", "Segmentation",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            resources: [.embedInCode("segmentd.yaml")],
+            swiftSettings: strict
+        ),
         .target(name: "ShopSimulator", swiftSettings: strict),
         .executableTarget(
             name: "segmentd",
             dependencies: [
-                "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation",
+                "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation", "Settings",
                 "ShopSimulator",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "Yams", package: "Yams"),
             ],
-            resources: [.embedInCode("Configuration/segmentd.yaml")],
             swiftSettings: strict
         ),
         .executableTarget(
             name: "Benchmarks",
-            dependencies: [
-                "Engine", "EventLog", "Kernels", "OnlineLearning", "Segmentation", "ShopSimulator",
-            ],
+            dependencies: ["Engine", "OnlineLearning", "Segmentation", "Settings"],
             swiftSettings: strict
         ),
         .target(

@@ -12,7 +12,7 @@ struct ReplayBenchmark {
         var outputs = 0
         var refits = 0
         var bytesPerCustomer = 0.0
-        var ledgerPerCustomer = 0.0
+        var ledgerPerOrder = 0.0
         let seconds = Measure.median(rounds) {
             var runner = ReplayRunner(
                 configuration: BenchmarkConfiguration.shop, model: nil, asOf: nil, encodes: true)
@@ -32,7 +32,7 @@ struct ReplayBenchmark {
             refits = runner.refitCount
             let customers = Double(max(1, runner.core.customerCount))
             let ledger = Double(runner.core.ledgerBytes)
-            ledgerPerCustomer = ledger / customers
+            ledgerPerOrder = ledger / Double(max(1, runner.core.ledgerOrderCount))
             bytesPerCustomer = (Double(runner.core.memoryBytes) - ledger) / customers
             return time
         }
@@ -41,7 +41,7 @@ struct ReplayBenchmark {
             note: "\(refits) refits, \(outputs) records, hash \(String(hash, radix: 16))")
         print(
             String(
-                format: "memory per customer: %.0f bytes, and %.0f bytes of ledger", bytesPerCustomer,
-                ledgerPerCustomer))
+                format: "memory per customer: %.0f bytes besides the ledger, %.1f bytes per order in it",
+                bytesPerCustomer, ledgerPerOrder))
     }
 }

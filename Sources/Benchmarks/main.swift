@@ -6,7 +6,6 @@ struct Options {
     var customers = 100_000
     var rounds = 3
     var file: String?
-    var configuration = "config/segmentd.yaml"
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -34,7 +33,7 @@ print(Machine.description)
 let stream = OrderStream(
     count: options.events,
     customers: options.customers,
-    milliseconds: 3 * 86_400_000,
+    milliseconds: 86_400_000,
     seed: 1
 )
 if let file = options.file {

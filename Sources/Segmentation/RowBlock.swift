@@ -46,6 +46,9 @@ struct RowBlock: Sendable {
             | (profileWords > 0 ? 1 << 16 : 0)
     }
 
+    /// Words that the order ledger takes.
+    var ledgerWords: Int { end - ledgerStart }
+
     // MARK: profile times
 
     /// Time of the newest value of a profile field; `Int64.min` for none.

@@ -240,3 +240,25 @@ extension SegmentationCore {
         return (Int(orders.rounded()), spent)
     }
 }
+
+extension SegmentationCore {
+    /// Bytes of all order ledgers; with `memoryBytes` they say what a customer costs besides.
+    public var ledgerBytes: Int {
+        var block = RowBlock(schema: schema)
+        var words = 0
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            block.load(row, of: table)
+            words += block.ledgerWords
+        }
+        return words * 8
+    }
+
+    /// Orders that the ledgers remember.
+    public var ledgerOrderCount: Int {
+        var orders = 0
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            orders += Int(table.words[row, RowWord.counts] & 0xff)
+        }
+        return orders
+    }
+}

@@ -4,6 +4,7 @@ import EventLog
 import Foundation
 import Logging
 import Segmentation
+import Settings
 import ServiceLifecycle
 import UnixSignals
 

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Segmentation
+import Settings
 
 /// Names every problem of a configuration at once.
 struct CheckCommand: ParsableCommand {

@@ -5,6 +5,7 @@ import EventLog
 import Foundation
 import Logging
 import Segmentation
+import Settings
 import ServiceLifecycle
 import ShopSimulator
 import Synchronization

@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import Foundation
 import Segmentation
+import Settings
 
 /// The same engine over a file, clock = event time.
 struct ReplayCommand: ParsableCommand {

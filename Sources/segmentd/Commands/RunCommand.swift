@@ -4,6 +4,7 @@ import EventLog
 import Foundation
 import Logging
 import Segmentation
+import Settings
 
 /// The daemon.
 struct RunCommand: AsyncParsableCommand {

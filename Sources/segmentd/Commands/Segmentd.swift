@@ -1,4 +1,5 @@
 import ArgumentParser
+import Settings
 
 /// The program: subcommands, nothing else.
 struct Segmentd: AsyncParsableCommand {

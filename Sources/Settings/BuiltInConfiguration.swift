@@ -2,10 +2,10 @@
 ///
 /// `demo` runs on it without any file to install or to find; the file in the source tree is the
 /// only copy.
-enum BuiltInConfiguration {
+package enum BuiltInConfiguration {
     /// Name in messages.
-    static let file = "segmentd.yaml (built in)"
+    package static let file = "segmentd.yaml (built in)"
 
     /// The text.
-    static var text: String { String(decoding: PackageResources.segmentd_yaml, as: UTF8.self) }
+    package static var text: String { String(decoding: PackageResources.segmentd_yaml, as: UTF8.self) }
 }

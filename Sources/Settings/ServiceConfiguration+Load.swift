@@ -4,7 +4,7 @@ import Segmentation
 
 extension ServiceConfiguration {
     /// What a configuration is loaded for.
-    enum Purpose {
+    package enum Purpose {
         /// To reach Kafka: the brokers must be named.
         case kafka
         /// To run without Kafka, or with one that the caller provides.
@@ -19,7 +19,7 @@ extension ServiceConfiguration {
     ///   - purpose: what it is loaded for.
     /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
-    static func load(
+    package static func load(
         path: String,
         overrides: [String] = [],
         purpose: Purpose = .kafka
@@ -55,7 +55,7 @@ extension ServiceConfiguration {
     ///   - purpose: what it is loaded for.
     /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
-    static func load(
+    package static func load(
         text: String,
         file: String,
         folder: String = ".",

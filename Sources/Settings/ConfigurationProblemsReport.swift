@@ -22,7 +22,7 @@ struct ConfigurationFinding: Error, Sendable, Equatable {
 /// One line each, `config.yaml:12: churn.raise.high: must be 0 to 1, is 1.7`, in the order of the
 /// file, then those of the command line (`--set: ...`), then what is missing; a line with their
 /// number ends it.
-struct ConfigurationProblemsReport: Error, Sendable, Equatable, CustomStringConvertible {
+package struct ConfigurationProblemsReport: Error, Sendable, Equatable, CustomStringConvertible {
     /// The configuration file as it was named.
     let file: String
     /// The problems, in the order of the report.
@@ -38,12 +38,12 @@ struct ConfigurationProblemsReport: Error, Sendable, Equatable, CustomStringConv
     }
 
     /// One line per problem, in order.
-    var lines: [String] { findings.map(line) }
+    package var lines: [String] { findings.map(line) }
 
     /// The last line.
-    var summary: String { "\(file): \(findings.count) problem\(findings.count == 1 ? "" : "s")" }
+    package var summary: String { "\(file): \(findings.count) problem\(findings.count == 1 ? "" : "s")" }
 
-    var description: String { (lines + [summary]).joined(separator: "\n") }
+    package var description: String { (lines + [summary]).joined(separator: "\n") }
 
     private func line(_ finding: ConfigurationFinding) -> String {
         let place =

@@ -2,11 +2,11 @@
 ///
 /// It prints as a mask everywhere; only `reveal()` gives the text, and only the Kafka client asks
 /// for it.
-struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
+package struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible,
     CustomReflectable
 {
     /// What is printed instead of the text, of one length so that the length says nothing either.
-    static let mask = "********"
+    package static let mask = "********"
 
     private let text: String
 
@@ -14,11 +14,11 @@ struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringCo
     init(_ text: String) { self.text = text }
 
     /// The text itself.
-    func reveal() -> String { text }
+    package func reveal() -> String { text }
 
-    var description: String { Self.mask }
-    var debugDescription: String { Self.mask }
-    var customMirror: Mirror { Mirror(self, children: []) }
+    package var description: String { Self.mask }
+    package var debugDescription: String { Self.mask }
+    package var customMirror: Mirror { Mirror(self, children: []) }
 
     /// True for librdkafka properties whose value must not be shown.
     static func isSecret(property name: String) -> Bool {
