@@ -103,14 +103,25 @@ struct CustomerTable: Sendable {
 
     private func hasID(_ row: Int, _ id: [UInt8], _ range: Range<Int>) -> Bool {
         guard idBytes(row) == range.count else { return false }
-        let offset = blockOffset(row)
-        for k in 0..<range.count {
-            let word = arena.word(offset, k >> 3)
-            if UInt8(truncatingIfNeeded: word >> UInt64((k & 7) * 8)) != id[range.lowerBound + k] {
-                return false
-            }
+        return arena.holds(id, range, at: blockOffset(row))
+    }
+
+    /// Moves all blocks together where a quarter or more of the arena is no longer used.
+    ///
+    /// Blocks grow with every order, so while a shop is young many small ones are left behind.
+    mutating func compactBlocks() {
+        guard arena.memoryBytes > 4 << 20, arena.liveWords * 8 < arena.memoryBytes / 4 * 3 else {
+            return
         }
-        return true
+        var compact = WordArena()
+        for row in 0..<rowEnd where isInUse(row) {
+            let count = blockWords(row)
+            arena.read(blockOffset(row), count, into: &scratch)
+            let offset = compact.allocate(count)
+            compact.write(offset, count, from: scratch)
+            words[row, RowWord.block] = words[row, RowWord.block] & ~0xffff_ffff | UInt64(offset)
+        }
+        arena = compact
     }
 
     /// Appends a customer's id to `target`.

@@ -129,6 +129,26 @@ struct WordArena: Sendable {
         }
     }
 
+    /// Whether a block begins with these bytes, eight to a word.
+    func holds(_ bytes: [UInt8], _ range: Range<Int>, at offset: UInt32) -> Bool {
+        let chunk = chunks[Int(offset) >> Self.chunkShift]
+        var word = Int(offset) & (Self.chunkWords - 1)
+        var index = range.lowerBound
+        while index < range.upperBound {
+            let end = min(index &+ 8, range.upperBound)
+            var expected: UInt64 = 0
+            var shift: UInt64 = 0
+            while index < end {
+                expected |= UInt64(bytes[index]) &<< shift
+                shift &+= 8
+                index &+= 1
+            }
+            if chunk[word] != expected { return false }
+            word &+= 1
+        }
+        return true
+    }
+
     /// One word of a block.
     func word(_ offset: UInt32, _ index: Int) -> UInt64 {
         chunks[Int(offset) >> Self.chunkShift][(Int(offset) & (Self.chunkWords - 1)) &+ index]

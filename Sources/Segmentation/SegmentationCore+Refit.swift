@@ -49,6 +49,7 @@ extension SegmentationCore {
             if case .decayed = form { centres[feature] = 0 }
         }
         statistics.rebuild(from: &table, centres: centres, model: model, landmarks: landmarks)
+        table.compactBlocks()
         var trainer = ModelTrainer(
             configuration: configuration,
             schema: schema,
