@@ -15,7 +15,11 @@ struct ReplayBenchmark {
         var ledgerPerOrder = 0.0
         let seconds = Measure.median(rounds) {
             var runner = ReplayRunner(
-                configuration: BenchmarkConfiguration.shop, model: nil, asOf: nil, encodes: true)
+                configuration: BenchmarkConfiguration.shop,
+                model: nil,
+                asOf: nil,
+                encodes: true
+            )
             let time = Measure.seconds {
                 do {
                     for line in stream.lines {
@@ -37,11 +41,18 @@ struct ReplayBenchmark {
             return time
         }
         Measure.report(
-            "whole replay path", seconds: seconds, events: stream.lines.count,
-            note: "\(refits) refits, \(outputs) records, hash \(String(hash, radix: 16))")
+            "whole replay path",
+            seconds: seconds,
+            events: stream.lines.count,
+            note: "\(refits) refits, \(outputs) records, hash \(String(hash, radix: 16))"
+        )
         print(
             String(
-                format: "memory per customer: %.0f bytes besides the ledger, %.1f bytes per order in it",
-                bytesPerCustomer, ledgerPerOrder))
+                format:
+                    "memory per customer: %.0f bytes besides the ledger, %.1f bytes per order in it",
+                bytesPerCustomer,
+                ledgerPerOrder
+            )
+        )
     }
 }

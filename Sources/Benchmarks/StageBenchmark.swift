@@ -11,8 +11,11 @@ struct StageBenchmark {
         for stage in PathStage.allCases {
             let seconds = Measure.median(rounds) { once(through: stage) }
             Measure.report(
-                "  \(stage.rawValue)", seconds: max(0, seconds - before),
-                events: stream.lines.count, note: "(with those before: \(milliseconds(seconds)) ms)")
+                "  \(stage.rawValue)",
+                seconds: max(0, seconds - before),
+                events: stream.lines.count,
+                note: "(with those before: \(milliseconds(seconds)) ms)"
+            )
             before = seconds
         }
     }
@@ -21,8 +24,11 @@ struct StageBenchmark {
 
     private func once(through stage: PathStage) -> Double {
         var path = EventPath(
-            configuration: BenchmarkConfiguration.shop, through: stage,
-            trainingBytes: stream.bytes, trainingLines: stream.lines)
+            configuration: BenchmarkConfiguration.shop,
+            through: stage,
+            trainingBytes: stream.bytes,
+            trainingLines: stream.lines
+        )
         var sum = 0
         let seconds = Measure.seconds {
             for line in stream.lines { sum &+= path.run(line, bytes: stream.bytes) }

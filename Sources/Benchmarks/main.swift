@@ -21,7 +21,8 @@ struct Options {
                     """
                     usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N] [--write FILE]
                       --write FILE  write the events too, for: segmentd replay --config FILE2 --input FILE
-                    """)
+                    """
+                )
                 exit(option == "--help" ? 0 : 2)
             }
         }
@@ -49,6 +50,7 @@ if let file = options.file {
 }
 print(
     "\(options.events) order.placed events of \(stream.bytes.count / max(1, options.events)) bytes, "
-        + "\(options.customers) customers, \(options.rounds) rounds, medians")
+        + "\(options.customers) customers, \(options.rounds) rounds, medians"
+)
 StageBenchmark(stream: stream, rounds: options.rounds).run()
 ReplayBenchmark(stream: stream, rounds: options.rounds).run()

@@ -86,7 +86,8 @@ extension CommitLoop where Log: ~Copyable {
     private mutating func abort(because error: LogError) -> CommitLoopEnd? {
         report(.aborted(error.description))
         aborted += 1
-        if transaction.isOpen {
+        let wasOpen = transaction.isOpen
+        if wasOpen {
             core.abort()
             output.removeAll()
             positions.abort()
@@ -96,8 +97,9 @@ extension CommitLoop where Log: ~Copyable {
         let limit = clock.monotonicMicroseconds() + 30_000_000
         while true {
             do throws(LogError) {
-                try log.abortTransaction()
-                if !positions.partitions.isEmpty {
+                if wasOpen { try log.abortTransaction() }
+                // Partitions that are being taken away are given up next, not consumed again.
+                if !positions.partitions.isEmpty && pendingChange == nil {
                     try log.startConsuming(from: positions.committed)
                 }
                 return nil

@@ -79,6 +79,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var aborted = 0
     var publishedVersion = -1
     var nextStatus: Int64 = 0
+    /// A change of the assignment that has not been carried out to its end: a fault on the way must not lose
+    /// it, for the group does not say it twice.
+    var pendingChange: PollResult?
 
     /// What the open transaction holds so far.
     struct OpenTransaction {
@@ -144,10 +147,17 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
 
     /// One turn: poll, apply, and commit when it is time.
     private mutating func turn() throws(LoopFault) {
-        let result = try poll()
+        let result: PollResult
+        if let pendingChange { result = pendingChange } else { result = try poll() }
         switch result {
-        case .assigned(let partitions): try takeOver(partitions)
-        case .revoked(let partitions, let isLost): try giveUp(partitions, isLost: isLost)
+        case .assigned(let partitions):
+            pendingChange = result
+            try takeOver(partitions)
+            pendingChange = nil
+        case .revoked(let partitions, let isLost):
+            pendingChange = result
+            try giveUp(partitions, isLost: isLost)
+            pendingChange = nil
         case .records:
             if !batch.records.isEmpty { try applyBatch() }
             try learn()

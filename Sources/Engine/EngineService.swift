@@ -8,7 +8,10 @@ import Synchronization
 ///
 /// Blocking calls of the log never touch the cooperative pool. Graceful shutdown drains; the service ends
 /// with the loop, and `end` says why.
-public final class EngineService<Log: TransactionalLog & SendableMetatype & ~Copyable, Clock: EngineClock>: Service {
+public final class EngineService<
+    Log: TransactionalLog & SendableMetatype & ~Copyable,
+    Clock: EngineClock
+>: Service {
     /// Opens the log and makes the core; called on the engine's thread, again and again while it asks for
     /// another try.
     public struct Parts: ~Copyable {
@@ -129,5 +132,7 @@ public struct SystemClock: EngineClock {
     }
 
     /// Waits.
-    public func sleep(milliseconds: Int) { Thread.sleep(forTimeInterval: Double(milliseconds) / 1000) }
+    public func sleep(milliseconds: Int) {
+        Thread.sleep(forTimeInterval: Double(milliseconds) / 1000)
+    }
 }

@@ -39,8 +39,13 @@ package struct EventPath: ~Copyable {
             learner.begin()
             for line in trainingLines.prefix(50_000) {
                 learner.apply(
-                    Self.record(line), recordIndex: 0, bytes: trainingBytes, headers: [],
-                    context: StepContext(wallMilliseconds: nil, backfill: false), into: &output)
+                    Self.record(line),
+                    recordIndex: 0,
+                    bytes: trainingBytes,
+                    headers: [],
+                    context: StepContext(wallMilliseconds: nil, backfill: false),
+                    into: &output
+                )
             }
             do throws(RefitFailure) {
                 try learner.refit(at: learner.greatestEventTime, into: &output)
@@ -55,7 +60,12 @@ package struct EventPath: ~Copyable {
 
     private static func record(_ line: Range<Int>) -> InputRecord {
         InputRecord(
-            key: nil, value: line, headers: 0..<0, partition: 0, timestampMilliseconds: nil)
+            key: nil,
+            value: line,
+            headers: 0..<0,
+            partition: 0,
+            timestampMilliseconds: nil
+        )
     }
 
     /// Runs one event through the stages.
@@ -65,7 +75,11 @@ package struct EventPath: ~Copyable {
         if stage == .decode {
             do throws(Rejection) {
                 try core.decoder.decode(
-                    Self.record(line), bytes: bytes, headers: [], into: &core.event)
+                    Self.record(line),
+                    bytes: bytes,
+                    headers: [],
+                    into: &core.event
+                )
             } catch {
                 preconditionFailure("the benchmark's event is rejected: \(error)")
             }
@@ -73,8 +87,13 @@ package struct EventPath: ~Copyable {
         }
         if stage == .tableUpdate { return core.updateTable(Self.record(line), bytes: bytes) }
         core.apply(
-            Self.record(line), recordIndex: 0, bytes: bytes, headers: [], context: context,
-            into: &output)
+            Self.record(line),
+            recordIndex: 0,
+            bytes: bytes,
+            headers: [],
+            context: context,
+            into: &output
+        )
         if core.counters.records & 1023 == 0 {
             core.commit()
             core.begin()

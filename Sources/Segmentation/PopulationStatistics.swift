@@ -207,12 +207,18 @@ struct PopulationStatistics: Sendable {
         fileprivate var moments: FeatureMoments
         fileprivate var clusters: MiniBatchKMeans
         fileprivate var changedCustomers: Int
+        fileprivate var centres: [Double]
     }
 
     /// Saves sums at the begin of a transaction; nothing may be dirty.
     func save() -> Saved {
         assert(dirty.isEmpty)
-        return Saved(moments: moments, clusters: clusters, changedCustomers: changedCustomers)
+        return Saved(
+            moments: moments,
+            clusters: clusters,
+            changedCustomers: changedCustomers,
+            centres: centres
+        )
     }
 
     /// Puts sums back; medians go back row by row through `exchangeMedians`.
@@ -220,6 +226,7 @@ struct PopulationStatistics: Sendable {
         moments = saved.moments
         clusters = saved.clusters
         changedCustomers = saved.changedCustomers
+        centres = saved.centres
     }
 
     /// Takes a row's values out of the medians, or puts them in.

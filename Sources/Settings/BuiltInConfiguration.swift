@@ -7,5 +7,7 @@ package enum BuiltInConfiguration {
     package static let file = "segmentd.yaml (built in)"
 
     /// The text.
-    package static var text: String { String(decoding: PackageResources.segmentd_yaml, as: UTF8.self) }
+    package static var text: String {
+        String(decoding: PackageResources.segmentd_yaml, as: UTF8.self)
+    }
 }

@@ -41,7 +41,9 @@ package struct ConfigurationProblemsReport: Error, Sendable, Equatable, CustomSt
     package var lines: [String] { findings.map(line) }
 
     /// The last line.
-    package var summary: String { "\(file): \(findings.count) problem\(findings.count == 1 ? "" : "s")" }
+    package var summary: String {
+        "\(file): \(findings.count) problem\(findings.count == 1 ? "" : "s")"
+    }
 
     package var description: String { (lines + [summary]).joined(separator: "\n") }
 

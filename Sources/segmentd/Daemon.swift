@@ -82,7 +82,10 @@ struct Daemon {
             ServiceGroupConfiguration.ServiceConfiguration(service: admin),
             ServiceGroupConfiguration.ServiceConfiguration(
                 service: ServiceNotifier(
-                    board: board, loopLimit: configuration.admin.loopLimit)),
+                    board: board,
+                    loopLimit: configuration.admin.loopLimit
+                )
+            ),
             ServiceGroupConfiguration.ServiceConfiguration(
                 service: engine,
                 successTerminationBehavior: .gracefullyShutdownGroup,
@@ -91,7 +94,9 @@ struct Daemon {
         ]
         services += others.map {
             ServiceGroupConfiguration.ServiceConfiguration(
-                service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
+                service: $0,
+                successTerminationBehavior: .gracefullyShutdownGroup
+            )
         }
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .warning)
@@ -114,11 +119,13 @@ struct Daemon {
                 metadata: [
                     "partitions": "\(partitions.map(String.init).joined(separator: ","))",
                     "customers": "\(customers)", "restore_ms": "\(milliseconds)",
-                ])
+                ]
+            )
         case .revoked(let partitions):
             logger.info(
                 "revoked",
-                metadata: ["partitions": "\(partitions.map(String.init).joined(separator: ","))"])
+                metadata: ["partitions": "\(partitions.map(String.init).joined(separator: ","))"]
+            )
         case .retrying(let reason): logger.warning("\(reason); trying again until it works")
         case .recovered: logger.info("it works again")
         case .aborted(let reason):
@@ -131,7 +138,8 @@ struct Daemon {
                 metadata: [
                     "version": "\(version)", "customers": "\(customers)",
                     "segments": "\(segments.joined(separator: ", "))",
-                ])
+                ]
+            )
         }
     }
 }

@@ -84,7 +84,13 @@ private struct NotifySocket {
         _ = unsafe withUnsafePointer(to: &address) { pointer in
             unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
                 unsafe sendto(
-                    descriptor, message, message.count, Int32(MSG_NOSIGNAL), generic, length)
+                    descriptor,
+                    message,
+                    message.count,
+                    Int32(MSG_NOSIGNAL),
+                    generic,
+                    length
+                )
             }
         }
     }

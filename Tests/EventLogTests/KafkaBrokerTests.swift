@@ -47,7 +47,11 @@ struct KafkaBrokerTests {
         try produce(.segments, partition: nil, key: "k0", value: "decision", &log)
         try produce(.changelog, partition: 1, key: "k0", value: "row", &log)
         let sent = PartitionOffset(
-            topicIndex: 1, partition: 1, offset: 3, metadata: "until 1970-01-01, 0x1f")
+            topicIndex: 1,
+            partition: 1,
+            offset: 3,
+            metadata: "until 1970-01-01, 0x1f"
+        )
         try log.sendOffsets([sent])
         try log.commitTransaction()
         let decisions = try fixture.read(fixture.configuration.segmentsTopic)

@@ -39,8 +39,13 @@ struct DemoCommand: AsyncParsableCommand {
     var seed: UInt64 = 1
 
     @Option(
-        name: .long, parsing: .singleValue,
-        help: ArgumentHelp("Override a key of the configuration; repeatable.", valueName: "key=value"))
+        name: .long,
+        parsing: .singleValue,
+        help: ArgumentHelp(
+            "Override a key of the configuration; repeatable.",
+            valueName: "key=value"
+        )
+    )
     var set: [String] = []
 
     func validate() throws {
@@ -120,7 +125,8 @@ struct DemoCommand: AsyncParsableCommand {
               decide   kcat -b \(broker) -t \(loaded.kafka.segmentsTopic) -C -f '%k %s\\n'
               events   kcat -b \(broker) -t \(loaded.kafka.eventTopics[0]) -C
               refused  kcat -b \(broker) -t \(loaded.kafka.rejectedTopicName) -C -f '%h\\n%s\\n'
-            """)
+            """
+        )
         if seconds == nil { Terminal.note("  end      Ctrl-C") }
     }
 
@@ -148,7 +154,8 @@ struct DemoCommand: AsyncParsableCommand {
             if !model.featuresWithoutData.isEmpty {
                 lines.append(
                     "features that nobody has yet, which weigh nothing: "
-                        + model.featuresWithoutData.joined(separator: ", "))
+                        + model.featuresWithoutData.joined(separator: ", ")
+                )
             }
         } else {
             lines.append("no model yet: too few customers so far")
@@ -156,13 +163,15 @@ struct DemoCommand: AsyncParsableCommand {
         let flags = status.outputsByType["churn.changed"] ?? 0
         lines.append(
             "published: \(Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)) segment.changed, "
-                + "\(Terminal.grouped(flags)) churn.changed")
+                + "\(Terminal.grouped(flags)) churn.changed"
+        )
         lines.append(
             status.churnMissing.map { "churn bands: not yet, \($0)" }
                 ?? "churn flags: "
                 + ["medium", "high"].map {
                     "\(Terminal.grouped(status.bandEntries[$0] ?? 0)) into \($0)"
-                }.joined(separator: ", "))
+                }.joined(separator: ", ")
+        )
         Terminal.note(lines.joined(separator: "\n"))
     }
 }
@@ -177,7 +186,8 @@ final class DemoAddresses: Sendable {
             """
               admin    http://\(listen)/api/status  /metrics  /api/model
               explain  segmentd explain c-000042 --admin \(listen)
-            """)
+            """
+        )
     }
 }
 
@@ -188,7 +198,8 @@ final class DemoProgress: Sendable {
         Terminal.endProgress()
         Terminal.note(
             "model \(version) of \(Terminal.grouped(customers)) customers: "
-                + segments.joined(separator: ", "))
+                + segments.joined(separator: ", ")
+        )
     }
 }
 
@@ -245,7 +256,8 @@ final class DemoShop: Service {
     private func feed(_ feeder: borrowing EventFeeder) async throws {
         let now = SystemClock().wallMilliseconds()
         var shop = ShopSimulator(
-            configuration: ShopSimulatorConfiguration(customers: customers, seed: seed, end: now))
+            configuration: ShopSimulatorConfiguration(customers: customers, seed: seed, end: now)
+        )
         var line: [UInt8] = []
         let interval = 0.05
         var turns = 0
@@ -297,6 +309,7 @@ final class DemoShop: Service {
             "\(Terminal.grouped(sent)) sent, \(Terminal.grouped(status.records)) read, "
                 + "\(Terminal.grouped(status.customers)) customers, \(model), "
                 + "\(Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)) segment and "
-                + "\(Terminal.grouped(status.outputsByType["churn.changed"] ?? 0)) churn changes")
+                + "\(Terminal.grouped(status.outputsByType["churn.changed"] ?? 0)) churn changes"
+        )
     }
 }

@@ -38,7 +38,8 @@ struct RunCommand: AsyncParsableCommand {
                 "version": "\(Segmentd.version)", "group": "\(loaded.kafka.group)",
                 "instance": "\(loaded.kafka.instance)",
                 "topics": "\(loaded.kafka.eventTopics.joined(separator: ","))",
-            ])
+            ]
+        )
         let daemon = Daemon(configuration: loaded, model: given, logger: logger)
         let end: CommitLoopEnd
         do {
@@ -56,7 +57,9 @@ struct RunCommand: AsyncParsableCommand {
         case .drained: return
         case .fenced(let error):
             throw CommandFailure(
-                "\(error); another worker with the same kafka.instance took over", status: .fenced)
+                "\(error); another worker with the same kafka.instance took over",
+                status: .fenced
+            )
         case .failed(let error): throw CommandFailure(error.description)
         case .corruptState(let reason): throw CommandFailure(reason, status: .corruptState)
         }
