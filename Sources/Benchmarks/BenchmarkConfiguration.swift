@@ -1,7 +1,8 @@
 import Segmentation
 import Settings
 
-/// The shipped configuration of a live shop, as `segmentd replay --config config/segmentd.yaml` reads it.
+/// The shipped configuration of a live shop, as `segmentd replay --config config/segmentd.yaml`
+/// reads it.
 enum BenchmarkConfiguration {
     static var shop: SegmentationConfiguration {
         do {

@@ -7,10 +7,7 @@ struct OrderStream {
     /// Where each line stands.
     private(set) var lines: [Range<Int>] = []
 
-    /// - Parameters:
-    ///   - count: events.
-    ///   - customers: customers, who order in random turns.
-    ///   - milliseconds: time from the first to the last event.
+    /// Events of customers who order in random turns, over a span of milliseconds.
     init(count: Int, customers: Int, milliseconds: Int64, seed: UInt64) {
         var generator = SeededGenerator(seed: seed)
         let start: Int64 = 1_772_323_200_000
@@ -28,7 +25,8 @@ struct OrderStream {
             let wanted = (kind + generator.next(below: 2)) % categories.count
             let other = (wanted + 1 + generator.next(below: 3)) % categories.count
             let line =
-                "{\"id\":\"e-\(index)\",\"source\":\"shop\",\"type\":\"order.placed\",\"time\":\(time),"
+                "{\"id\":\"e-\(index)\",\"source\":\"shop\",\"type\":\"order.placed\","
+                + "\"time\":\(time),"
                 + "\"customer_id\":\"c-\(customer)\",\"order_id\":\"o-\(index)\","
                 + "\"amount\":\(Self.money(first + second)),\"currency\":\"EUR\",\"categories\":{"
                 + "\"\(categories[wanted])\":\(Self.money(first)),"

@@ -49,7 +49,7 @@ struct ReplayBenchmark {
         print(
             String(
                 format:
-                    "memory per customer: %.0f bytes besides the ledger, %.1f bytes per order in it",
+                    "per customer: %.0f bytes besides the ledger, %.1f bytes per order in it",
                 bytesPerCustomer,
                 ledgerPerOrder
             )

@@ -1,7 +1,8 @@
 import Foundation
 import Segmentation
 
-/// The stages of one event's path, each on top of those before; a stage's own time is the difference.
+/// The stages of one event's path, each on top of those before; a stage's own time is the
+/// difference.
 struct StageBenchmark {
     let stream: OrderStream
     let rounds: Int

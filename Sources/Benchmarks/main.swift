@@ -19,8 +19,9 @@ struct Options {
             default:
                 print(
                     """
-                    usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N] [--write FILE]
-                      --write FILE  write the events too, for: segmentd replay --config FILE2 --input FILE
+                    usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N]
+                                      [--write FILE]
+                      --write FILE  write the events too, for: segmentd replay --input FILE
                     """
                 )
                 exit(option == "--help" ? 0 : 2)
@@ -49,7 +50,8 @@ if let file = options.file {
     }
 }
 print(
-    "\(options.events) order.placed events of \(stream.bytes.count / max(1, options.events)) bytes, "
+    "\(options.events) order.placed events of "
+        + "\(stream.bytes.count / max(1, options.events)) bytes, "
         + "\(options.customers) customers, \(options.rounds) rounds, medians"
 )
 StageBenchmark(stream: stream, rounds: options.rounds).run()

@@ -1,7 +1,7 @@
 /// Rows of a CSV file as `customer.snapshot` records, one JSON object per row.
 ///
-/// The customer is the column `ID`; a cell that is a JSON number stays one, an empty cell is null, and
-/// anything else is a string.
+/// The customer is the column `ID`; a cell that is a JSON number stays one, an empty cell is null,
+/// and anything else is a string.
 public struct CSVSnapshots: Sendable {
     private let columns: [String]
     private let idColumn: Int

@@ -7,7 +7,8 @@ extension CommitLoop where Log: ~Copyable {
         let started = clock.monotonicMicroseconds()
         board.move(to: .restoring, atMilliseconds: clock.wallMilliseconds())
         let fresh = partitions.filter { !positions.owns(partition: $0) }
-        // Committed offsets first: what a dead worker committed behind them is then in the changelog.
+        // Committed offsets first: what a dead worker committed behind them is then in the
+        // changelog.
         var offsets: [PartitionOffset] = []
         try attempt { (loop) throws(LogError) in
             offsets = try loop.log.committedOffsets(of: partitions)
@@ -203,8 +204,8 @@ struct PartitionPositions {
         positions.values.contains { ($0.pending ?? $0.committed ?? 0) < $0.backfillEnd }
     }
 
-    /// Offsets for the open transaction: those that moved, and at least one of an owned partition, so that
-    /// a stale owner is refused; partition 0 when the model topic is written.
+    /// Offsets for the open transaction: those that moved, and at least one of an owned partition,
+    /// so that a stale owner is refused; partition 0 when the model topic is written.
     func offsetsToSend(writesModel: Bool) -> [PartitionOffset] {
         var result: [PartitionOffset] = []
         for (place, position) in positions.sorted(by: { $0.key < $1.key }) {

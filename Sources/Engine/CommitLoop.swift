@@ -56,8 +56,9 @@ public enum CommitLoopEnd: Sendable, Equatable {
 ///      +------------------------------------------------------------------+
 /// ```
 ///
-/// Outputs, changelog rows, dead letters, model records and input offsets share one transaction. Recovery
-/// is the start-up path: committed offsets, then the changelog up to the high watermark taken afterwards.
+/// Outputs, changelog rows, dead letters, model records and input offsets share one transaction.
+/// Recovery is the start-up path: committed offsets, then the changelog up to the high watermark
+/// taken afterwards.
 public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>: ~Copyable {
     var log: Log
     var core: SegmentationCore
@@ -79,8 +80,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var aborted = 0
     var publishedVersion = -1
     var nextStatus: Int64 = 0
-    /// A change of the assignment that has not been carried out to its end: a fault on the way must not lose
-    /// it, for the group does not say it twice.
+    /// A change of the assignment that has not been carried out to its end: a fault on the way must
+    /// not lose it, for the group does not say it twice.
     var pendingChange: PollResult?
 
     /// What the open transaction holds so far.
@@ -115,6 +116,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     /// Runs until it is told to stop or a fault ends it.
     ///
     /// - Parameter shouldStop: asked once a turn.
+    /// - Returns: why it ended.
     public mutating func run(until shouldStop: () -> Bool) -> CommitLoopEnd {
         let end = runToEnd(until: shouldStop)
         publishStatus(force: true)
@@ -289,7 +291,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try restoreModel()
     }
 
-    /// Ends the open transaction: changelog, offsets, commit; then the pending layer is the committed one.
+    /// Ends the open transaction: changelog, offsets, commit; then the pending layer is the
+    /// committed one.
     mutating func commit() throws(LoopFault) {
         core.expireSuppressions(into: &output)
         core.appendChangelog(into: &output)

@@ -6,14 +6,14 @@ import Synchronization
 
 /// The engine as a service: one thread of its own runs the commit loop.
 ///
-/// Blocking calls of the log never touch the cooperative pool. Graceful shutdown drains; the service ends
-/// with the loop, and `end` says why.
+/// Blocking calls of the log never touch the cooperative pool. Graceful shutdown drains; the
+/// service ends with the loop, and `end` says why.
 public final class EngineService<
     Log: TransactionalLog & SendableMetatype & ~Copyable,
     Clock: EngineClock
 >: Service {
-    /// Opens the log and makes the core; called on the engine's thread, again and again while it asks for
-    /// another try.
+    /// Opens the log and makes the core; called on the engine's thread, again and again while it
+    /// asks for another try.
     public struct Parts: ~Copyable {
         /// The log.
         public var log: Log

@@ -1,7 +1,8 @@
 import EventLog
 public import Segmentation
 
-/// The same core over a file: clock = event time, batches cut by count, refits where they are triggered.
+/// The same core over a file: clock = event time, batches cut by count, refits where they are
+/// triggered.
 ///
 /// Deterministic to the byte for the same input, configuration and seed.
 public struct ReplayRunner: ~Copyable {
@@ -104,8 +105,8 @@ public struct ReplayRunner: ~Copyable {
         }
     }
 
-    /// Ends the replay: the clock goes to its end, and unless learning is off a last refit, which ignores
-    /// margin and guard, scores everyone.
+    /// Ends the replay: the clock goes to its end, and unless learning is off a last refit, which
+    /// ignores margin and guard, scores everyone.
     ///
     /// - Throws: `RefitFailure` when a refit fails.
     public mutating func finish() throws(RefitFailure) {

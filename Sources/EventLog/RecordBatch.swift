@@ -1,4 +1,5 @@
-/// One record of a batch: where it stands in the log, and where its bytes are in `RecordBatch.bytes`.
+/// One record of a batch: where it stands in the log, and where its bytes are in
+/// `RecordBatch.bytes`.
 public struct RecordView: Sendable, Equatable {
     /// Index into the log's list of event topics; 0 while restoring.
     public var topicIndex: Int

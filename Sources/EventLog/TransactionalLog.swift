@@ -32,8 +32,8 @@ public struct PollLimits: Sendable {
 public enum PollResult: Sendable, Equatable {
     /// The batch was filled, perhaps with nothing.
     case records
-    /// The group gave this worker partitions (numbers, equal for all event topics). Nothing is consumed
-    /// of them before `startConsuming`.
+    /// The group gave this worker partitions (numbers, equal for all event topics). Nothing is
+    /// consumed of them before `startConsuming`.
     case assigned([Int32])
     /// The group takes these partitions away. They stay ours until `releaseAssignment`.
     /// `lost` means they are gone already: a commit would be refused.
@@ -106,13 +106,15 @@ public struct RestoreProgress: Sendable, Equatable {
     }
 }
 
-/// A transactional log as one worker needs it: poll, begin, produce, send offsets, commit, abort, restore.
+/// A transactional log as one worker needs it: poll, begin, produce, send offsets, commit, abort,
+/// restore.
 ///
-/// One worker thread owns one log. No call is made from another thread. The engine is generic over it, so
-/// that the simulation runs the same specialised code as production.
+/// One worker thread owns one log. No call is made from another thread. The engine is generic over
+/// it, so that the simulation runs the same specialised code as production.
 ///
-/// The order of calls in a transaction is: `beginTransaction`, any number of `produce`, `sendOffsets`,
-/// `commitTransaction` or `abortTransaction`. After an abort the caller rewinds with `startConsuming`.
+/// The order of calls in a transaction is: `beginTransaction`, any number of `produce`,
+/// `sendOffsets`, `commitTransaction` or `abortTransaction`. After an abort the caller rewinds with
+/// `startConsuming`.
 public protocol TransactionalLog: ~Copyable {
     /// Fences older producers of the same transactional id and aborts what they left open.
     mutating func initTransactions() throws(LogError)
@@ -126,8 +128,8 @@ public protocol TransactionalLog: ~Copyable {
         timeoutMilliseconds: Int
     ) throws(LogError) -> PollResult
 
-    /// Offsets the group has committed in these partitions of every event topic; retries inside while
-    /// transactional offsets are pending, up to a bound.
+    /// Offsets the group has committed in these partitions of every event topic; retries inside
+    /// while transactional offsets are pending, up to a bound.
     mutating func committedOffsets(of partitions: [Int32]) throws(LogError) -> [PartitionOffset]
 
     /// End of a partition of an event topic as a read_committed reader sees it, from the broker.
@@ -165,6 +167,7 @@ public protocol TransactionalLog: ~Copyable {
     ///   - record: where to, and ranges of key, value and headers.
     ///   - bytes: what the ranges point into; copied before the call returns.
     ///   - headers: what `record.headers` points into.
+    /// - Throws: `.abortTransaction` once the transaction has failed, `.restartProcess` if fenced.
     mutating func produce(
         _ record: ProducedRecord,
         bytes: [UInt8],

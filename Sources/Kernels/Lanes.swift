@@ -1,7 +1,7 @@
 /// Eight doubles added up side by side.
 ///
-/// The count is fixed, so the order of every sum is the same on every machine, whatever the width of
-/// its vector registers.
+/// The count is fixed, so the order of every sum is the same on every machine, whatever the width
+/// of its vector registers.
 typealias Lanes = SIMD8<Double>
 
 /// Number of lanes, for strides.

@@ -14,8 +14,8 @@ public enum RankUpdate {
 
     /// Adds `sum over i of signs[i] * rows[i] * rows[i]^T` to the triangle.
     ///
-    /// Each entry receives its terms in row order, so a batch gives the same bytes as its rows one by
-    /// one. Where a row holds zero, its products are skipped.
+    /// Each entry receives its terms in row order, so a batch gives the same bytes as its rows one
+    /// by one. Where a row holds zero, its products are skipped.
     ///
     /// - Parameters:
     ///   - upper: INOUT, packed upper triangle, D (D + 1) / 2 entries.

@@ -78,8 +78,8 @@ public enum SeedingPotential {
     /// - Parameters:
     ///   - target: 0 up to the sum of the weights.
     ///   - weights: IN, `[rowCount]`, none negative, one row or more.
-    /// - Returns: the row; the last one with weight where rounding leaves the target at or beyond the
-    ///   whole sum, and row 0 without any weight.
+    /// - Returns: the row; the last one with weight where rounding leaves the target at or beyond
+    ///   the whole sum, and row 0 without any weight.
     /// - Complexity: O(rowCount) time, no allocation.
     public static func row(at target: Double, weights: [Double]) -> Int {
         precondition(!weights.isEmpty, "one row or more is expected")

@@ -1,8 +1,8 @@
 /// Mean silhouettes of several labellings of the same points, exact.
 ///
 /// The silhouette of a point compares its mean distance a to the rest of its cluster with the least
-/// mean distance b to another cluster: (b - a) / max(a, b), and 0 for a cluster of one (Rousseeuw, 1987,
-/// doi:10.1016/0377-0427(87)90125-7).
+/// mean distance b to another cluster: (b - a) / max(a, b), and 0 for a cluster of one (Rousseeuw,
+/// 1987, doi:10.1016/0377-0427(87)90125-7).
 ///
 /// Points that share all their labels form a cell. The distances of a point are added up once per
 /// cell, over contiguous memory, and the sums per cell serve every labelling.
@@ -13,11 +13,13 @@ public enum Silhouettes {
     ///   - points: `[rowCount x dimension]`, row-major, finite.
     ///   - rowCount: points.
     ///   - dimension: components of a point, 1 or more.
-    ///   - labelings: `[clusterCounts.count x rowCount]`, row-major, label in `0..<clusterCounts[i]`.
+    ///   - labelings: `[clusterCounts.count x rowCount]`, row-major, label in
+    ///     `0..<clusterCounts[i]`.
     ///   - clusterCounts: clusters of each labelling.
-    /// - Returns: per labelling the mean over all points, -1 to 1; nil with fewer than two clusters that
-    ///   have points.
-    /// - Complexity: O(rowCount^2 x dimension + rowCount x cells x labellings) time, O(rowCount) memory.
+    /// - Returns: per labelling the mean over all points, -1 to 1; nil with fewer than two clusters
+    ///   that have points.
+    /// - Complexity: O(rowCount^2 x dimension + rowCount x cells x labellings) time, O(rowCount)
+    ///   memory.
     public static func means(
         points: [Double],
         rowCount: Int,

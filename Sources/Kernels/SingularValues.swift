@@ -9,8 +9,8 @@ public enum SingularValues {
     ///   - order: rows and columns, 1 or more.
     /// - Returns: `left` and `right`, both orthogonal `[order x order]`, row-major, and `values` in
     ///   descending order.
-    /// - Throws: `NumericError` of kind `badInput` when an entry is not finite, `notConverged` when the
-    ///   iteration failed.
+    /// - Throws: `NumericError` of kind `badInput` when an entry is not finite, `notConverged` when
+    ///   the iteration failed.
     /// - Complexity: O(order^3) time, O(order^2) memory.
     public static func decompose(
         _ matrix: [Double],
@@ -28,8 +28,8 @@ public enum SingularValues {
         var superdiagonal = values
         let size = Int32(order)
         let all = CChar(UInt8(ascii: "A"))
-        // Row-major A is column-major A transposed = V S U^T: so the factors come back exchanged, and
-        // each of them transposed once more by the reading order.
+        // Row-major A is column-major A transposed = V S U^T: so the factors come back exchanged,
+        // and each of them transposed once more by the reading order.
         clapacke_use_one_thread()
         let status = unsafe LAPACKE_dgesvd(
             LAPACK_COL_MAJOR,

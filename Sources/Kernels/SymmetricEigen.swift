@@ -9,10 +9,10 @@ public enum SymmetricEigen {
     /// - Parameters:
     ///   - matrix: `[order x order]`, row-major; only one triangle is read.
     ///   - order: rows and columns, 1 or more.
-    /// - Returns: `values` in descending order; `vectors` `[order x order]`, row-major, row i is the
-    ///   unit eigenvector of value i.
-    /// - Throws: `NumericError` of kind `badInput` when an entry is not finite, `notConverged` when the
-    ///   iteration failed: keep the previous basis.
+    /// - Returns: `values` in descending order; `vectors` `[order x order]`, row-major, row i is
+    ///   the unit eigenvector of value i.
+    /// - Throws: `NumericError` of kind `badInput` when an entry is not finite, `notConverged` when
+    ///   the iteration failed: keep the previous basis.
     /// - Complexity: O(order^3) time, O(order^2) memory.
     public static func decompose(
         _ matrix: [Double],
@@ -25,7 +25,8 @@ public enum SymmetricEigen {
         }
         var ascendingVectors = matrix
         var ascendingValues = [Double](repeating: 0, count: order)
-        // Column-major: eigenvectors come back as columns, which are contiguous, that is as our rows.
+        // Column-major: eigenvectors come back as columns, which are contiguous, that is as our
+        // rows.
         clapacke_use_one_thread()
         let status = unsafe LAPACKE_dsyevd(
             LAPACK_COL_MAJOR,

@@ -3,8 +3,8 @@ public enum Assignment {
     /// Solves the assignment problem by shortest augmenting paths (Jonker and Volgenant, 1987,
     /// doi:10.1007/BF02278710).
     ///
-    /// As many pairs are made as the smaller side has members. Deterministic: equal costs are decided
-    /// by the order of rows and columns.
+    /// As many pairs are made as the smaller side has members. Deterministic: equal costs are
+    /// decided by the order of rows and columns.
     ///
     /// - Parameters:
     ///   - cost: `[rows x columns]`, row-major, finite; negate it to maximise.

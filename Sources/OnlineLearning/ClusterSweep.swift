@@ -21,8 +21,8 @@ public struct SweepEntry: Sendable, Equatable {
 public enum ClusterSweep {
     /// Clusters the points once for each count.
     ///
-    /// Silhouettes are exact up to `silhouetteSampleMax` points; beyond, they are those of a uniform
-    /// sample of that size, drawn without replacement, within itself.
+    /// Silhouettes are exact up to `silhouetteSampleMax` points; beyond, they are those of a
+    /// uniform sample of that size, drawn without replacement, within itself.
     ///
     /// - Parameters:
     ///   - points: `[rowCount x dimension]`, row-major, finite, one point or more.
@@ -32,7 +32,8 @@ public enum ClusterSweep {
     ///   - generator: INOUT, the only source of randomness.
     ///   - silhouetteSampleMax: points that silhouettes are computed on at most.
     /// - Returns: an entry per count, ascending.
-    /// - Complexity: the runs of k-means, and O(sample^2 x dimension) time for all silhouettes together.
+    /// - Complexity: the runs of k-means, and O(sample^2 x dimension) time for all silhouettes
+    ///   together.
     public static func run(
         points: [Double],
         dimension: Int,

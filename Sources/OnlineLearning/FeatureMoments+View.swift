@@ -3,8 +3,8 @@ import Kernels
 extension FeatureMoments {
     /// Statistics of the values `y = factor * a + shift`, or the imputation where a is missing.
     ///
-    /// Computed about `factor * centre + shift`, so that no large common part is squared. Without rows
-    /// the means are the values at the centres and all variances 0.
+    /// Computed about `factor * centre + shift`, so that no large common part is squared. Without
+    /// rows the means are the values at the centres and all variances 0.
     ///
     /// - Parameters:
     ///   - factors: `[featureCount]`, value per stored unit at this moment.

@@ -2,11 +2,12 @@ import Kernels
 
 /// Sums of products from which the mean and covariance of all features follow at any moment.
 ///
-/// A customer is a row `u = [1, a - c, m]` of width D = 1 + d + f: d stored values a about fixed centres
-/// c, 0 where missing, and a flag (0 or 1) for each of the f features that can be missing. Kept is the
-/// sum of `u u^T` over all customers, so a change is the old row taken out and the new one added.
-/// `view` turns the sums into statistics as if every missing value had been imputed with the value
-/// given there, and every value had moved with the clock up to now: neither touches a customer.
+/// A customer is a row `u = [1, a - c, m]` of width D = 1 + d + f: d stored values a about fixed
+/// centres c, 0 where missing, and a flag (0 or 1) for each of the f features that can be missing.
+/// Kept is the sum of `u u^T` over all customers, so a change is the old row taken out and the new
+/// one added. `view` turns the sums into statistics as if every missing value had been imputed with
+/// the value given there, and every value had moved with the clock up to now: neither touches a
+/// customer.
 ///
 /// Taking out a row cancels it exactly where values and centres are integers of moderate size; else
 /// each change leaves a rounding of about 1e-16 of the sum. After something very large has come and
@@ -28,8 +29,8 @@ public struct FeatureMoments: Sendable, Equatable {
     /// - Parameters:
     ///   - featureCount: d, 1 or more.
     ///   - missableFeatures: the feature of each flag, in the order of the flags, all different.
-    ///   - centres: `[featureCount]`, near the means of the stored values; integers where the values
-    ///     are, so that a constant feature has variance exactly 0.
+    ///   - centres: `[featureCount]`, near the means of the stored values; integers where the
+    ///     values are, so that a constant feature has variance exactly 0.
     public init(featureCount: Int, missableFeatures: [Int], centres: [Double]) {
         precondition(featureCount > 0 && centres.count == featureCount, "a centre per feature")
         precondition(Set(missableFeatures).count == missableFeatures.count, "a feature named twice")

@@ -1,7 +1,7 @@
 /// Count, mean and covariance of the imputed features at one moment.
 ///
-/// Everything is of the population: sums are divided by the count, as scikit-learn's `StandardScaler`
-/// does.
+/// Everything is of the population: sums are divided by the count, as scikit-learn's
+/// `StandardScaler` does.
 public struct FeatureStatistics: Sendable, Equatable {
     /// Sum of the weights of all rows; the number of customers where weights are 1.
     public var count: Double

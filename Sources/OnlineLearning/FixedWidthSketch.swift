@@ -1,14 +1,15 @@
-/// Quantiles of values in a bounded range, to half a bucket, from which values can be taken out again.
+/// Quantiles of values in a bounded range, to half a bucket, from which values can be taken out
+/// again.
 ///
-/// For moments in time: an error relative to a birth year would be two years. Bucket k stands for the
-/// values nearest to k times the width and answers with exactly that, so whole multiples of the width
-/// (dates in days, years in hundredths) come back exact and all others within half a width.
+/// For moments in time: an error relative to a birth year would be two years. Bucket k stands for
+/// the values nearest to k times the width and answers with exactly that, so whole multiples of the
+/// width (dates in days, years in hundredths) come back exact and all others within half a width.
 ///
 /// It holds stored values, which time does not move: the value at a moment is the answer plus that
 /// moment's shift.
 ///
-/// Values further from 0 than 2^21 widths (5,741 years of days) count as that far, so that one absurd
-/// value cannot take more than 50 MB; they come out again all the same.
+/// Values further from 0 than 2^21 widths (5,741 years of days) count as that far, so that one
+/// absurd value cannot take more than 50 MB; they come out again all the same.
 public struct FixedWidthSketch: Sendable, Equatable {
     /// Width of a bucket, in the unit of the values.
     public let width: Double

@@ -4,9 +4,9 @@ import Kernels
 extension KMeans {
     /// Seeds by k-means++ (Arthur and Vassilvitskii, 2007, doi:10.5555/1283383.1283494), greedily.
     ///
-    /// Each further seed is the best of 2 + floor(ln k) candidates drawn with probability in proportion
-    /// to their squared distance from the seeds so far: the one that leaves the least sum of distances.
-    /// When all different points are seeds, further ones repeat points.
+    /// Each further seed is the best of 2 + floor(ln k) candidates drawn with probability in
+    /// proportion to their squared distance from the seeds so far: the one that leaves the least
+    /// sum of distances. When all different points are seeds, further ones repeat points.
     ///
     /// - Parameters:
     ///   - points: `[rowCount x dimension]`, row-major, finite, one point or more.

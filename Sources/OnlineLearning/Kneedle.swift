@@ -3,8 +3,8 @@ public enum Kneedle {
     /// The elbow of a decreasing convex curve, by Kneedle with sensitivity 1 (Satopaa et al., 2011,
     /// doi:10.1109/ICDCSW.2011.20), as the Python package `kneed` finds it offline.
     ///
-    /// The curve is scaled to the unit square and turned over; the elbow is the first local maximum of
-    /// its height above the diagonal after which that height falls by more than one mean step.
+    /// The curve is scaled to the unit square and turned over; the elbow is the first local maximum
+    /// of its height above the diagonal after which that height falls by more than one mean step.
     ///
     /// - Parameters:
     ///   - x: strictly ascending.
@@ -19,8 +19,8 @@ public enum Kneedle {
         }
         let last = x.count - 1
         let width = x[last] - x[0]
-        // Heights and step are computed in the package's order of operations, so that a fall by exactly
-        // one step, common with few round numbers, is rounded to the same side.
+        // Heights and step are computed in the package's order of operations, so that a fall by
+        // exactly one step, common with few round numbers, is rounded to the same side.
         let positions = x.map { ($0 - x[0]) / width }
         let heights = x.indices.map { index in
             (1 - (y[index] - lowest) / (highest - lowest)) - positions[index]

@@ -1,11 +1,12 @@
 import Glibc
 
-/// Quantiles of values of any size, to 0.1 % of the value, from which values can be taken out again.
+/// Quantiles of values of any size, to 0.1 % of the value, from which values can be taken out
+/// again.
 ///
-/// DDSketch (Masson, Rim and Lee, 2019, doi:10.14778/3352063.3352135) with bucket bounds at powers of
-/// 2^(1/350): the value at a rank comes back within 0.0991 % of itself, zero as exactly zero. No bucket
-/// is ever collapsed, because a count must come out where it went in. A power of two moves a value by
-/// exactly 350 buckets, so that a change of landmark is `shift(buckets:)`.
+/// DDSketch (Masson, Rim and Lee, 2019, doi:10.14778/3352063.3352135) with bucket bounds at powers
+/// of 2^(1/350): the value at a rank comes back within 0.0991 % of itself, zero as exactly zero. No
+/// bucket is ever collapsed, because a count must come out where it went in. A power of two moves a
+/// value by exactly 350 buckets, so that a change of landmark is `shift(buckets:)`.
 ///
 /// Memory is 8 bytes for each bucket between the smallest and the largest magnitude seen, 28 kB for
 /// three decimal orders, and below 12 MB for every finite double.
@@ -101,14 +102,16 @@ public struct LogBucketSketch: Sendable, Equatable {
 
 /// The buckets of positive numbers: 350 to the octave, bounds at powers of 2^(1/350).
 ///
-/// Exponent and significand are looked at separately, so a power of two changes nothing but the octave.
+/// Exponent and significand are looked at separately, so a power of two changes nothing but the
+/// octave.
 private enum LogBuckets {
     private static let perOctave = LogBucketSketch.bucketsPerOctave
 
     /// Lower bound of each bucket of [1, 2).
     private static let bounds = (0..<perOctave).map { exp2(Double($0) / Double(perOctave)) }
 
-    /// For each 1/512 of [1, 2) the bucket of its lower end: at most two steps before the right one.
+    /// For each 1/512 of [1, 2) the bucket of its lower end: at most two steps before the right
+    /// one.
     private static let firstBuckets = (0..<512).map { slot in
         let lower = 1 + Double(slot) / 512
         return (bounds.firstIndex { $0 > lower } ?? perOctave) - 1

@@ -1,9 +1,10 @@
 /// Exact sums of the members of every cluster, for incremental k-means.
 ///
-/// A row u is whatever the caller adds up, by convention `[1, a - c, m]` as in `FeatureMoments`; this
-/// type only keeps sums and counts, and the caller maps their means to centroids. A changed customer
-/// leaves the old sums and enters the new ones, so that stepping the centroids to the means never
-/// raises the objective (MacQueen, 1967; Neal and Hinton, 1998, doi:10.1007/978-94-011-5014-9_12).
+/// A row u is whatever the caller adds up, by convention `[1, a - c, m]` as in `FeatureMoments`;
+/// this type only keeps sums and counts, and the caller maps their means to centroids. A changed
+/// customer leaves the old sums and enters the new ones, so that stepping the centroids to the
+/// means never raises the objective (MacQueen, 1967; Neal and Hinton, 1998,
+/// doi:10.1007/978-94-011-5014-9_12).
 public struct MiniBatchKMeans: Sendable, Equatable {
     /// Number of clusters.
     public let clusterCount: Int
@@ -85,7 +86,8 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         for j in 0..<dimension { sums[cluster * dimension + j] = 0 }
     }
 
-    /// Multiplies one column of all sums, as a change of landmark does; a power of two loses nothing.
+    /// Multiplies one column of all sums, as a change of landmark does; a power of two loses
+    /// nothing.
     public mutating func rescale(column: Int, factor: Double) {
         precondition((0..<dimension).contains(column), "no such column")
         for cluster in 0..<clusterCount { sums[cluster * dimension + column] *= factor }

@@ -2,8 +2,9 @@ public import Kernels
 
 /// The directions in which scaled features vary most.
 ///
-/// They are eigenvectors of the correlation matrix. A constant feature has no share in it and loadings
-/// of exactly 0. Successive fits are aligned, so that scores stay comparable from one to the next.
+/// They are eigenvectors of the correlation matrix. A constant feature has no share in it and
+/// loadings of exactly 0. Successive fits are aligned, so that scores stay comparable from one to
+/// the next.
 public struct PrincipalComponents: Sendable, Equatable {
     /// `[p x featureCount]`, row-major, orthonormal rows; a row of zeros where there are fewer
     /// informative features than components.
@@ -41,9 +42,9 @@ public struct PrincipalComponents: Sendable, Equatable {
     ///
     /// Signs: at the first fit the largest loading is positive (of equally large ones the first);
     /// afterwards each component agrees with the previous one. Groups of retained components whose
-    /// eigenvalues lie within 1 % are first rotated towards the previous ones by orthogonal Procrustes
-    /// (Schönemann, 1966, doi:10.1007/BF02289451), never together with a component that is cut off;
-    /// the variances remain eigenvalues.
+    /// eigenvalues lie within 1 % are first rotated towards the previous ones by orthogonal
+    /// Procrustes (Schönemann, 1966, doi:10.1007/BF02289451), never together with a component that
+    /// is cut off; the variances remain eigenvalues.
     ///
     /// - Parameters:
     ///   - covariance: `[d x d]`, row-major, of the unscaled features.
@@ -52,8 +53,8 @@ public struct PrincipalComponents: Sendable, Equatable {
     ///   - p: components to retain, 1 to d.
     ///   - previous: `[p x d]`: components to agree with, nil at the first fit.
     /// - Returns: the components.
-    /// - Throws: `NumericError` when the covariance is not finite or a decomposition failed: keep the
-    ///   previous components.
+    /// - Throws: `NumericError` when the covariance is not finite or a decomposition failed: keep
+    ///   the previous components.
     /// - Complexity: O(d^3) time, O(d^2) memory.
     public static func fit(
         covariance: [Double],

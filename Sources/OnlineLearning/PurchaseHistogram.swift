@@ -1,7 +1,7 @@
 /// Customers counted by purchase history, in whole days.
 ///
-/// Purchases of one day are one purchase; the caller merges them (else r of the CDNOW set becomes .218
-/// instead of .243).
+/// Purchases of one day are one purchase; the caller merges them (else r of the CDNOW set becomes
+/// .218 instead of .243).
 public struct PurchaseHistogram: Sendable, Equatable {
     private struct Key: Hashable, Comparable {
         var x: Int

@@ -1,7 +1,7 @@
 /// How customers are taken to buy and to leave.
 ///
-/// In all of them a customer buys at random with a rate of their own, gamma distributed with shape r
-/// and rate alpha. They differ in when a customer may leave for good.
+/// In all of them a customer buys at random with a rate of their own, gamma distributed with shape
+/// r and rate alpha. They differ in when a customer may leave for good.
 public enum PurchaseModel: String, Sendable, Equatable, CaseIterable {
     /// With a chance of their own (beta a, b) after every purchase, the first included.
     ///

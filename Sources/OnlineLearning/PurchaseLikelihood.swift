@@ -2,9 +2,9 @@ import Glibc
 
 /// The likelihood of grouped purchase histories.
 ///
-/// Logarithms of gamma and beta functions of r + x and b + x are sums over 0..<x from their values at
-/// 0, which cancel: nothing is lost even at b = 1e14. Sums and logarithms are taken once for each
-/// different x, t_x and T.
+/// Logarithms of gamma and beta functions of r + x and b + x are sums over 0..<x from their values
+/// at 0, which cancel: nothing is lost even at b = 1e14. Sums and logarithms are taken once for
+/// each different x, t_x and T.
 struct PurchaseLikelihood {
     private struct Group {
         var x: Int

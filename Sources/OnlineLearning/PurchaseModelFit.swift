@@ -16,8 +16,8 @@ public enum PurchaseModelFit {
     ///   - model: what to fit.
     /// - Returns: parameters in weeks. Where a / (a + b) goes below `dropoutMin`, the data show no
     ///   leaving: they are those of `nbd` and `fellBackToNBD` is set.
-    /// - Throws: `NumericError` of kind `badInput` when nobody has bought again, `libraryFailure` when
-    ///   the search failed: keep the previous parameters.
+    /// - Throws: `NumericError` of kind `badInput` when nobody has bought again, `libraryFailure`
+    ///   when the search failed: keep the previous parameters.
     public static func fit(
         _ histogram: PurchaseHistogram,
         model: PurchaseModel
@@ -31,8 +31,8 @@ public enum PurchaseModelFit {
     ///   - groups: the customers.
     ///   - model: what to fit.
     /// - Returns: parameters, as the fit of a histogram does.
-    /// - Throws: `NumericError` of kind `badInput` when nobody has bought again, `libraryFailure` when
-    ///   the search failed: keep the previous parameters.
+    /// - Throws: `NumericError` of kind `badInput` when nobody has bought again, `libraryFailure`
+    ///   when the search failed: keep the previous parameters.
     /// - Complexity: some hundreds of evaluations, each O(groups).
     public static func fit(
         groups: [PurchaseGroup],
@@ -163,8 +163,8 @@ private struct Search {
         tolerances: (point: Double, value: Double),
         evaluationMax: Int
     ) throws(NumericError) -> Minimum {
-        // r, alpha; log odds of the mean chance of leaving; a + b. Wide enough for any shop; the odds
-        // reach well below `dropoutMin`.
+        // r, alpha; log odds of the mean chance of leaving; a + b. Wide enough for any shop; the
+        // odds reach well below `dropoutMin`.
         let lower = [log(1e-4), log(1e-5), -25, log(1e-3)]
         let upper = [log(1e4), log(1e8), 12, log(1e6)]
         let count = start.count

@@ -21,16 +21,16 @@ extension PurchaseParameters {
 
     /// The age at which the chance of no purchase within `horizon` has risen to `level`.
     ///
-    /// A bracketed root: the chance rises with age, and either of its two parts alone gives an upper
-    /// bound in closed form.
+    /// A bracketed root: the chance rises with age, and either of its two parts alone gives an
+    /// upper bound in closed form.
     ///
     /// - Parameters:
     ///   - level: above 0 and below 1.
     ///   - x: repeat purchases.
     ///   - recency: t_x, weeks.
     ///   - horizon: h, weeks, positive.
-    /// - Returns: weeks, not before `recency`; there the level is reached, and 1e-9 of the age (and a
-    ///   week) earlier it is not. Nil where the age is too large for a double.
+    /// - Returns: weeks, not before `recency`; there the level is reached, and 1e-9 of the age (and
+    ///   a week) earlier it is not. Nil where the age is too large for a double.
     public func ageWhenNoPurchaseRises(
         to level: Double,
         x: Int,
@@ -65,11 +65,11 @@ extension PurchaseParameters {
     /// Purchases to be expected in the coming `horizon`.
     ///
     /// Published for both models with the hypergeometric function (Fader, Hardie and Lee, 2005,
-    /// equation 10; Batislam et al., 2007), whose factor 1 / (a - 1) fails near a = 1 and whose series
-    /// is slow for frequent buyers. The same expectation is an integral over the chance p of leaving,
-    /// of `P(alive) (1 - (1 + p h / (alpha + T))^-(r + x)) / p` with p beta distributed, which is smooth
-    /// for all parameters; it is summed here after a double exponential substitution (Takahasi and Mori,
-    /// 1974, doi:10.2977/prims/1195192451).
+    /// equation 10; Batislam et al., 2007), whose factor 1 / (a - 1) fails near a = 1 and whose
+    /// series is slow for frequent buyers. The same expectation is an integral over the chance p of
+    /// leaving, of `P(alive) (1 - (1 + p h / (alpha + T))^-(r + x)) / p` with p beta distributed,
+    /// which is smooth for all parameters; it is summed here after a double exponential
+    /// substitution (Takahasi and Mori, 1974, doi:10.2977/prims/1195192451).
     ///
     /// - Parameters:
     ///   - x: repeat purchases.
@@ -106,8 +106,8 @@ private struct PurchaseExpectation {
 
     var value: Double {
         // With p = 1 / (1 + exp(-y)) the weight has its steepest parts near here, about as wide as
-        // sqrt(1/a + 1/b) or 1, and falls exponentially; y = peak + width sinh(u) makes that fall doubly
-        // exponential, so that few terms count.
+        // sqrt(1/a + 1/b) or 1, and falls exponentially; y = peak + width sinh(u) makes that fall
+        // doubly exponential, so that few terms count.
         let peak = log(max(a, 1) / max(b, 1))
         let width = min(1, (1 / a + 1 / b).squareRoot())
         let highest = logWeight(peak)

@@ -2,8 +2,9 @@ import Glibc
 
 /// A fitted purchase model: what it says about one customer.
 ///
-/// Times are weeks since the first purchase. An age below the recency counts as the recency. All of it
-/// is computed from logarithms, so that a thousand purchases overflow nothing, and nothing allocates.
+/// Times are weeks since the first purchase. An age below the recency counts as the recency. All of
+/// it is computed from logarithms, so that a thousand purchases overflow nothing, and nothing
+/// allocates.
 public struct PurchaseParameters: Sendable, Equatable {
     /// The model; `nbd` after a fall-back.
     public var model: PurchaseModel
@@ -68,8 +69,8 @@ public struct PurchaseParameters: Sendable, Equatable {
 
     /// The chance of no purchase in the coming `horizon`.
     ///
-    /// Left already, or alive and silent: `1 - P(alive) + P(alive) ((alpha + T) / (alpha + T + h))^(r + x)`,
-    /// all of it positive terms, so that small chances keep their digits.
+    /// Left already, or alive and silent: `1 - P(alive) + P(alive) ((alpha + T) / (alpha + T +
+    /// h))^(r + x)`, all of it positive terms, so that small chances keep their digits.
     ///
     /// - Parameters:
     ///   - x: repeat purchases.
@@ -107,7 +108,8 @@ public struct PurchaseParameters: Sendable, Equatable {
     /// Shape of the distribution of a customer's rate after x repeat purchases.
     func shape(_ x: Int) -> Double { r + Double(x) }
 
-    /// Logarithm of c, the odds of having left right after the last purchase; nil where nobody leaves.
+    /// Logarithm of c, the odds of having left right after the last purchase; nil where nobody
+    /// leaves.
     func logOddsAtPurchase(_ x: Int) -> Double? {
         guard let a, let b else { return nil }
         switch model {

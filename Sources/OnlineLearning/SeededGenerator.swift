@@ -2,8 +2,8 @@ import Glibc
 
 /// Random numbers that are the same on every machine for the same seed.
 ///
-/// The generator is xoshiro256** (Blackman and Vigna, 2021, doi:10.1145/3460772), its state filled by
-/// SplitMix64 (Steele, Lea and Flood, 2014, doi:10.1145/2660193.2660195). Not for secrets.
+/// The generator is xoshiro256** (Blackman and Vigna, 2021, doi:10.1145/3460772), its state filled
+/// by SplitMix64 (Steele, Lea and Flood, 2014, doi:10.1145/2660193.2660195). Not for secrets.
 public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
@@ -75,7 +75,8 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable, Equatable {
     ///
     /// - Parameters:
     ///   - count: how many.
-    ///   - bound: all numbers are below; not above `count`, all of them are returned and nothing drawn.
+    ///   - bound: all numbers are below; not above `count`, all of them are returned and nothing
+    ///     drawn.
     /// - Returns: `[min(count, bound)]`.
     /// - Complexity: O(bound) time, O(count) memory.
     public mutating func sample(_ count: Int, of bound: Int) -> [Int] {

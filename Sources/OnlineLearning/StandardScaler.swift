@@ -1,8 +1,8 @@
 /// Mean and scale of every feature: a value becomes `(value - mean) / scale`.
 ///
-/// The scale is the population standard deviation, as in scikit-learn. A feature without variance has
-/// scale 1 and is named constant: models give it no weight, so that its first different values cannot
-/// throw anybody far away.
+/// The scale is the population standard deviation, as in scikit-learn. A feature without variance
+/// has scale 1 and is named constant: models give it no weight, so that its first different values
+/// cannot throw anybody far away.
 public struct StandardScaler: Sendable, Equatable {
     /// Share of the largest squared deviation seen up to which a variance is rounding.
     public static let constantShare = 1e-12

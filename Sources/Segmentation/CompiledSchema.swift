@@ -1,7 +1,7 @@
 /// Slots and features as flat tables, so that the hot path interprets nothing.
 ///
-/// Compiled once at start. A row's numbers are laid out as: one number per slot in declared order, then
-/// one landmark per decayed slot, then the base of a last-purchase slot.
+/// Compiled once at start. A row's numbers are laid out as: one number per slot in declared order,
+/// then one landmark per decayed slot, then the base of a last-purchase slot.
 public struct CompiledSchema: Sendable, Equatable {
     /// A slot that orders move.
     struct OrderSlot: Sendable, Equatable {
@@ -60,7 +60,9 @@ public struct CompiledSchema: Sendable, Equatable {
         case level(slot: Int, level: Int, defaultLevel: Int)
     }
 
-    /// Names of the channels; index = code. The last one is `other`.
+    /// Names of the channels; index = code.
+    ///
+    /// The last one is `other`.
     static let channels = ["web", "catalog", "store", "other"]
     static let otherChannel = 3
 
@@ -68,7 +70,8 @@ public struct CompiledSchema: Sendable, Equatable {
     public let featureNames: [String]
     /// Names of slots, in order.
     public let slotNames: [String]
-    /// Names of the declared spending categories, in order; the index after the last one is `other`.
+    /// Names of the declared spending categories, in order; the index after the last one is
+    /// `other`.
     public let categories: [String]
 
     let features: [FeatureForm]
@@ -194,7 +197,8 @@ public struct CompiledSchema: Sendable, Equatable {
     }
 }
 
-/// Names that the envelope and the bodies of the contract use; raw value = index of the parser's field.
+/// Names that the envelope and the bodies of the contract use; raw value = index of the parser's
+/// field.
 enum EnvelopeField: Int, CaseIterable {
     case id, source, type, time, customer_id, subject, specversion, data
     case order_id, amount, currency, categories, channel, discount, full, accepted

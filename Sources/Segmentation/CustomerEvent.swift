@@ -103,8 +103,10 @@ public struct InputRecord: Sendable, Equatable {
     }
 }
 
-/// A decoded event: typed values, no text. Fields of profiles and snapshots stay in the decoder until
-/// the next record.
+/// A decoded event: typed values, no text.
+///
+/// Fields of profiles and snapshots stay in the decoder
+/// until the next record.
 struct CustomerEvent {
     var type = EventType.visit
     /// Milliseconds since 1970.

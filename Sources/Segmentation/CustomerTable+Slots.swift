@@ -87,7 +87,8 @@ extension CustomerTable {
         UInt64(UInt32(bitPattern: low)) | UInt64(UInt32(bitPattern: high)) << 32
     }
 
-    /// Derives purchase days (x, first, last) and the last-purchase slot from ledger and days outside.
+    /// Derives purchase days (x, first, last) and the last-purchase slot from ledger and days
+    /// outside.
     mutating func derivePurchases(of row: Int, block: RowBlock, calendar: DayCalendar) {
         let outside = words[row, RowWord.daysOutside]
         let outsideCount = words[row, RowWord.outsideCountAndFirst] & 0xffff_ffff

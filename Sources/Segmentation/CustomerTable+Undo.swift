@@ -3,7 +3,7 @@ struct SuppressionKey: Hashable, Sendable {
     var high: UInt64
     var low: UInt64
 
-    /// - Parameter secret: from the group, so that keys of two installations cannot be compared.
+    /// The key of an id; `secret` is the group's, so that two installations cannot be compared.
     init(id: [UInt8], range: Range<Int>, secret: UInt64) {
         high = StableHash.hash(of: id, range: range, seed: secret)
         low = StableHash.hash(of: id, range: range, seed: StableHash.mix(secret &+ 1))

@@ -55,10 +55,11 @@ public enum ChurnBand: UInt8, Sendable, CaseIterable {
     }
 }
 
-/// One row per customer: fixed-stride numbers and words, and one variable block, no object per customer.
+/// One row per customer: fixed-stride numbers and words, and one variable block, no object per
+/// customer.
 ///
-/// The table has two layers. What a transaction touches is saved first (see `CustomerTable+Undo`), so that
-/// an abort puts every byte back and a commit just forgets what was saved.
+/// The table has two layers. What a transaction touches is saved first (see `CustomerTable+Undo`),
+/// so that an abort puts every byte back and a commit just forgets what was saved.
 struct CustomerTable: Sendable {
     let schema: CompiledSchema
     var numbers: RowStore<Double>

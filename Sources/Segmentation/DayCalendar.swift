@@ -1,6 +1,7 @@
 /// Purchase days and decimal years of a time zone, from a flat table of its offsets.
 ///
-/// The table is made once at start by whoever knows time zones, so that the core stays free of them.
+/// The table is made once at start by whoever knows time zones, so that the core stays free of
+/// them.
 public struct DayCalendar: Sendable, Equatable {
     /// Offset from UTC that holds from a moment on.
     public struct Transition: Sendable, Equatable {

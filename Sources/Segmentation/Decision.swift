@@ -53,15 +53,12 @@ enum ChurnTransition: String {
     case none, raised, escalated, eased, cleared
 }
 
-/// The churn rule of DESIGN, section 7: band from risk and from silence against the customer's own rhythm.
+/// The churn rule of DESIGN, section 7: band from risk and from silence against the customer's own
+/// rhythm.
 struct ChurnRisk: Sendable {
     let configuration: SegmentationConfiguration.Churn
 
-    /// Evaluates a customer at a moment, with the band before.
-    ///
-    /// - Parameters:
-    ///   - purchases: purchase days, first and last, in milliseconds since 1970 of their 00:00.
-    ///   - afterOrder: the event was an order in force: silence is over.
+    /// Evaluates a customer at a moment, from 00:00 of their first and last purchase day.
     func evaluate(
         purchaseDays: Int,
         firstPurchase: Int64,

@@ -277,8 +277,8 @@ struct DecisionWriter: Sendable {
         bytes.append(UInt8(ascii: "]"))
     }
 
-    /// The features that set the customer apart most and point towards the segment: by deviation from
-    /// everyone, in standard deviations, in the direction of the segment's centroid.
+    /// The features that set the customer apart most and point towards the segment: by deviation
+    /// from everyone, in standard deviations, in the direction of the segment's centroid.
     private func writeReasons(
         _ decision: Decision,
         _ model: SegmentModel,

@@ -12,8 +12,8 @@ struct EventDecoder: ~Copyable {
     /// Where a record without key takes its customer from: only in replay.
     private let customerFromBody: Bool
     private var parser: JSONRecordParser
-    /// Values of profile or snapshot fields of the event just decoded, in the schema's order of fields:
-    /// NaN unknown.
+    /// Values of profile or snapshot fields of the event just decoded, in the schema's order of
+    /// fields: NaN unknown.
     private(set) var fieldValues: [Double]
     private(set) var fieldIsPresent: [Bool]
     /// Category names that no group holds, met so far.

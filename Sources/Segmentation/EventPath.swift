@@ -19,9 +19,7 @@ package struct EventPath: ~Copyable {
     private var output = StepOutput()
     private let context = StepContext(wallMilliseconds: nil, backfill: false)
 
-    /// - Parameters:
-    ///   - stage: the last stage that runs.
-    ///   - trainingBytes: events that a model is fit to first, where the stage needs one.
+    /// A path through `stage`, on a model fit to the given events where the stage needs one.
     package init(
         configuration: SegmentationConfiguration,
         through stage: PathStage,

@@ -12,8 +12,8 @@ struct FeatureEvaluator: Sendable {
     private(set) var isMissing: [Bool]
     /// Values at the moment last asked for; missing ones imputed.
     private(set) var values: [Double]
-    /// Decayed slots of the row last read, as the row itself stores them: what a customer is worth at a
-    /// moment must not depend on how far everyone's landmark has come.
+    /// Decayed slots of the row last read, as the row itself stores them: what a customer is worth
+    /// at a moment must not depend on how far everyone's landmark has come.
     private var decayed: [(value: Double, landmark: Double)]
     /// Numbers of the row last read.
     private var numbers: [Double]
@@ -67,7 +67,10 @@ struct FeatureEvaluator: Sendable {
 
     /// Reads `a` of every feature, decayed slots against the landmarks of the sums.
     ///
-    /// - Parameter landmarks: index of the landmark of each decayed slot's sums.
+    /// - Parameters:
+    ///   - row: the row.
+    ///   - table: its table.
+    ///   - landmarks: index of the landmark of each decayed slot's sums.
     mutating func read(_ row: Int, of table: CustomerTable, landmarks: [Double]) {
         table.numbers.copy(row: row, to: &numbers, at: 0)
         for index in 0..<steps.count {
@@ -167,8 +170,8 @@ struct FeatureEvaluator: Sendable {
 
 /// Forward decay (Cormode, Shkapenyuk, Srivastava and Xu, 2009, doi:10.1109/ICDE.2009.65).
 ///
-/// Landmarks are whole multiples of 8 half-lives since 1970, so that going from one to the next is an
-/// exact power of two.
+/// Landmarks are whole multiples of 8 half-lives since 1970, so that going from one to the next is
+/// an exact power of two.
 enum Decay {
     /// Landmark that a moment belongs to.
     static func landmark(at time: Int64, halfLife: Double) -> Double {

@@ -2,7 +2,8 @@ import CSimdjson
 
 /// One record's bytes in, typed fields out, no tree: the only file that calls the simdjson shim.
 ///
-/// It owns the parser, its tables and one reused buffer for strings. Not thread-safe; one worker has one.
+/// It owns the parser, its tables and one reused buffer for strings. Not thread-safe; one worker
+/// has one.
 @safe struct JSONRecordParser: ~Copyable {
     /// What a field holds.
     enum Kind: Int32 {

@@ -1,7 +1,7 @@
 /// One remembered order, decoded.
 ///
-/// What it puts into the slots is a pure function of the entry (`effect`), so a change of the entry moves
-/// the slots by the difference, and the order of arrival inside the ledger does not matter.
+/// What it puts into the slots is a pure function of the entry (`effect`), so a change of the entry
+/// moves the slots by the difference, and the order of arrival inside the ledger does not matter.
 struct LedgerEntry: Equatable {
     /// Hash of the order id.
     var hash: UInt64 = 0
@@ -30,7 +30,8 @@ struct LedgerEntry: Equatable {
 
     /// Money per category that the entry has put into the slots.
     ///
-    /// A reversal of an order that has not been seen takes money out at once, below zero if need be.
+    /// A reversal of an order that has not been seen takes money out at once, below zero if need
+    /// be.
     func effect(categoryCount: Int) -> OrderAmounts {
         var result = OrderAmounts()
         guard hasVersion else {

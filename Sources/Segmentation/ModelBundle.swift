@@ -3,8 +3,8 @@ import OnlineLearning
 
 /// The bundle of CONTRACT, section 5: a model version as one JSON document.
 ///
-/// Its keys are the contract's; what a restart needs beyond them stands beside. Numbers are in shortest
-/// round-trip form, so a model read back equals the one written.
+/// Its keys are the contract's; what a restart needs beyond them stands beside. Numbers are in
+/// shortest round-trip form, so a model read back equals the one written.
 public struct ModelBundle: Codable, Sendable, Equatable {
     /// A feature with its scaler.
     public struct Feature: Codable, Sendable, Equatable {
@@ -185,8 +185,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
 
     /// The model, checked against what is declared.
     ///
-    /// - Throws: `ModelMismatch` with every difference, for a model of other features or of shapes that
-    ///   do not fit together.
+    /// - Throws: `ModelMismatch` with every difference, for a model of other features or of shapes
+    ///   that do not fit together.
     public func model(for schema: CompiledSchema) throws(ModelMismatch) -> SegmentModel {
         try model(features: schema.featureNames, categories: schema.categories + ["other"])
     }

@@ -4,8 +4,8 @@ extension ModelTrainer {
     /// Ids outlive refits: segments are matched by overlap of members, ids are never used again.
     mutating func identify(_ table: CustomerTable) {
         guard let previous, !previous.segments.isEmpty else {
-            // The first ids go by spending or else by the first component, the highest first, so that a
-            // seed does not decide which number a segment gets.
+            // The first ids go by spending or else by the first component, the highest first, so
+            // that a seed does not decide which number a segment gets.
             let order = model.segments.indices.sorted {
                 model.firstScore($0) > model.firstScore($1)
             }

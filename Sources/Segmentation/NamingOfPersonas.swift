@@ -2,9 +2,9 @@ import OnlineLearning
 
 /// Names segments by declared rules over their centroids.
 ///
-/// A persona fits a segment by the weighted sum of the centroid's deviations from everyone's mean; the
-/// assignment of names to segments that fits best in all wins, so names are unique. The name that a
-/// segment had counts a quarter of a standard deviation, so that names do not flap.
+/// A persona fits a segment by the weighted sum of the centroid's deviations from everyone's mean;
+/// the assignment of names to segments that fits best in all wins, so names are unique. The name
+/// that a segment had counts a quarter of a standard deviation, so that names do not flap.
 enum NamingOfPersonas {
     private static let loyalty = 0.25
 

@@ -91,7 +91,8 @@ struct PopulationStatistics: Sendable {
         landmarks: [Double]
     ) {
         guard !table.isDirty(row, epoch: epoch) else { return }
-        // The dirty mark is not part of the state that an abort puts back: a new flush has a new epoch.
+        // The dirty mark is not part of the state that an abort puts back: a new flush has a new
+        // epoch.
         table.setDirty(row, epoch: epoch)
         append(
             Dirty(
@@ -301,8 +302,10 @@ struct PopulationStatistics: Sendable {
         return moments.view(factors: ones, shifts: zeros, imputation: centres).mean
     }
 
-    /// Medians of all customers at a moment; NaN for a feature that nobody has. `[d]`, feature units;
-    /// 0 for features that are never missing.
+    /// Medians of all customers at a moment; NaN for a feature that nobody has.
+    ///
+    /// `[d]`, feature
+    /// units; 0 for features that are never missing.
     func medians(factors: [Double], shifts: [Double]) -> [Double] {
         var result = Array(repeating: 0.0, count: schema.featureCount)
         for (k, feature) in schema.missable.enumerated() {

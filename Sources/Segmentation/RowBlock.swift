@@ -1,4 +1,5 @@
-/// A row's variable block, loaded for editing: id, times of profile fields, event ids, order ledger.
+/// A row's variable block, loaded for editing: id, times of profile fields, event ids, order
+/// ledger.
 ///
 /// One reused buffer; `load`, edit, `store`.
 struct RowBlock: Sendable {

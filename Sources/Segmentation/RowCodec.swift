@@ -37,7 +37,8 @@ enum RowCodec {
         appendSigned(table.clock(row), to: &bytes)
         appendSigned(table.segmentSince(row), to: &bytes)
         appendSigned(table.cooldownUntil(row), to: &bytes)
-        // Published segment, membership, band, outlier flag; partition and marks of the run stay out.
+        // Published segment, membership, band, outlier flag; partition and marks of the run stay
+        // out.
         appendUnsigned(
             table.words[row, RowWord.decision] & 0xff_ffff_ffff
                 | (table.isOutlier(row) ? RowFlag.outlier << 40 : 0),

@@ -62,8 +62,8 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
 
 /// Variable-sized blocks of words in chunks, with a free list per size.
 ///
-/// A row's block holds what differs in size between customers: id, times of profile fields, event ids,
-/// order ledger. Offsets name chunk and word; a block never spans two chunks.
+/// A row's block holds what differs in size between customers: id, times of profile fields, event
+/// ids, order ledger. Offsets name chunk and word; a block never spans two chunks.
 struct WordArena: Sendable {
     private static let chunkShift = 16
     private static let chunkWords = 1 << chunkShift
@@ -90,7 +90,8 @@ struct WordArena: Sendable {
         if used + words > Self.chunkWords {
             let rest = Self.chunkWords - used
             if !chunks.isEmpty && rest >= 2 {
-                // The end of a chunk is cut into a block of its own and waits for a row of that size.
+                // The end of a chunk is cut into a block of its own and waits for a row of that
+                // size.
                 let size = min(rest & ~1, Self.blockWordsMax)
                 free[size / 2].append(offset(ofWord: used))
             }

@@ -2,8 +2,8 @@ public import OnlineLearning
 
 /// One immutable version of the model, with the centroids of its latest step.
 ///
-/// Medians, scaler, basis, names and churn parameters change together, under one version; between refits
-/// only `centroids` and `step` move.
+/// Medians, scaler, basis, names and churn parameters change together, under one version; between
+/// refits only `centroids` and `step` move.
 public struct SegmentModel: Sendable, Equatable {
     /// What one segment is called, and how many are in it.
     public struct Segment: Sendable, Equatable {

@@ -1,6 +1,7 @@
 /// What the engine knows about the moment of a batch.
 public struct StepContext: Sendable {
-    /// Wall clock, for `decided_at` and for `clock.future_tolerance`; nil in replay: event time stands in.
+    /// Wall clock, for `decided_at` and for `clock.future_tolerance`; nil in replay: event time
+    /// stands in.
     public var wallMilliseconds: Int64?
     /// Records were in the topic before the group first got the partition.
     public var backfill: Bool
@@ -18,11 +19,16 @@ public struct StepContext: Sendable {
 extension SegmentationCore {
     /// Applies one record: decodes it, moves the row, decides, and gathers what is to be produced.
     ///
-    /// A record that cannot be used becomes a rejection in the output; nothing else has changed then.
+    /// A record that cannot be used becomes a rejection in the output; nothing else has changed
+    /// then.
     ///
     /// - Parameters:
     ///   - record: ranges into `bytes` and `headers`.
     ///   - recordIndex: its index in the batch, for rejections.
+    ///   - bytes: the batch's bytes, with 64 readable ones behind the last record.
+    ///   - headers: the batch's headers.
+    ///   - context: the moment of the batch.
+    ///   - output: where records and rejections go.
     public mutating func apply(
         _ record: InputRecord,
         recordIndex: Int,

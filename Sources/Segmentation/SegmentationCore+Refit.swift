@@ -35,6 +35,7 @@ extension SegmentationCore {
     /// - Parameters:
     ///   - time: the moment of the refit, event clock, in milliseconds since 1970.
     ///   - isFinal: the last refit of `replay`, which ignores the margin and always sweeps.
+    ///   - output: where the version's records go.
     /// - Throws: `RefitFailure` when a decomposition or a fit fails; the model in force stays.
     public mutating func refit(
         at time: Int64,
@@ -68,8 +69,8 @@ extension SegmentationCore {
         appendModelVersion(fitted, into: &output)
     }
 
-    /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a feature
-    /// that moves with time holds for idle customers too.
+    /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a
+    /// feature that moves with time holds for idle customers too.
     private mutating func refreshOutliers(at time: Int64) {
         guard !schema.bounds.isEmpty else { return }
         for row in 0..<table.rowEnd where table.isInUse(row) {
@@ -87,7 +88,10 @@ extension SegmentationCore {
 
     /// Scores the next rows by the present version and publishes what changes, cause `model`.
     ///
-    /// - Parameter limit: rows looked at, at most.
+    /// - Parameters:
+    ///   - limit: rows looked at, at most.
+    ///   - context: the moment of the slice.
+    ///   - output: where records go.
     public mutating func rescore(limit: Int, context: StepContext, into output: inout StepOutput) {
         guard let version = model?.version, rescoreCursor < table.rowEnd else { return }
         let end = min(table.rowEnd, rescoreCursor + limit)

@@ -1,4 +1,5 @@
-/// What people ask of the table: one customer explained, the table as the batch job sees it, assignments.
+/// What people ask of the table: one customer explained, the table as the batch job sees it,
+/// assignments.
 extension SegmentationCore {
     /// Moment of reports: the greatest event time, or a later one that `advanceClock` was told.
     public var reportTime: Int64 { max(0, greatestEventTime) }
@@ -13,11 +14,13 @@ extension SegmentationCore {
         advanceLandmarks(to: time)
     }
 
-    /// Rows up to `limit`, as CSV lines of the customer table: id, one column per feature, missing empty.
+    /// Rows up to `limit`, as CSV lines of the customer table: id, one column per feature, missing
+    /// empty.
     ///
     /// - Parameters:
     ///   - cursor: where to begin, 0 at first.
     ///   - limit: rows looked at, at most.
+    ///   - bytes: where the lines go.
     /// - Returns: the cursor to go on from, nil at the end.
     public mutating func appendExport(
         from cursor: Int,
@@ -103,7 +106,8 @@ extension SegmentationCore {
         )
     }
 
-    /// One customer explained, as JSON: the decision in force, and every feature with what is imputed.
+    /// One customer explained, as JSON: the decision in force, and every feature with what is
+    /// imputed.
     ///
     /// - Returns: nil for a customer who is not known.
     public mutating func explain(customer id: [UInt8]) -> [UInt8]? {

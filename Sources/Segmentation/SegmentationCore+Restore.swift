@@ -47,8 +47,8 @@ extension SegmentationCore {
 
     /// Rebuilds what is derived from the rows of a partition: sums, medians, clocks.
     public mutating func finishRestore() {
-        // Restored rows are committed: the next transaction has an epoch of its own, or it would take them
-        // for rows that it has saved and written already.
+        // Restored rows are committed: the next transaction has an epoch of its own, or it would
+        // take them for rows that it has saved and written already.
         table.commit()
         greatestEventTime = Int64.min
         partitionClocks.removeAll()
@@ -95,9 +95,9 @@ extension SegmentationCore {
 
     /// Takes the model topic's records over: the active version with its latest step.
     ///
-    /// - Parameters:
-    ///   - records: value by key; later records of a key have replaced earlier ones.
-    /// - Throws: `RestoreFailure` for an active version that is missing, broken, or of other features.
+    /// - Parameter records: value by key; later records of a key have replaced earlier ones.
+    /// - Throws: `RestoreFailure` for an active version that is missing, broken, or of other
+    ///   features.
     public mutating func restoreModel(_ records: [String: [UInt8]]) throws(RestoreFailure) {
         guard let active = records["active"] else { return }
         let version: Int
@@ -159,7 +159,7 @@ extension RowCodec.Failure {
         case .unknownVersion(let version):
             "row format \(version) is not known to this program; run the newer one"
         case .otherSlots:
-            "written with other slots than declared; restore the slots section, or use another kafka.group"
+            "written with other slots than declared; restore the slots, or use another kafka.group"
         case .checksum: "the checksum does not match: the record is damaged"
         case .inconsistent: "its parts do not add up: the record is damaged"
         }

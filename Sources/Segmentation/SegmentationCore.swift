@@ -2,9 +2,9 @@ import OnlineLearning
 
 /// The pure core: (state, batch of events) gives (new state, assignments, churn flags, rejections).
 ///
-/// No I/O, no clock, no unseeded randomness: the engine passes records and moments in and produces what
-/// `StepOutput` gathers. State has a committed and a pending layer: `begin`, any number of `apply`, then
-/// `commit` or `abort`, after which the state bytes equal those before `begin`.
+/// No I/O, no clock, no unseeded randomness: the engine passes records and moments in and produces
+/// what `StepOutput` gathers. State has a committed and a pending layer: `begin`, any number of
+/// `apply`, then `commit` or `abort`, after which the state bytes equal those before `begin`.
 public struct SegmentationCore: ~Copyable {
     /// What this core was told.
     public let configuration: SegmentationConfiguration
@@ -60,7 +60,8 @@ public struct SegmentationCore: ~Copyable {
     /// - Parameters:
     ///   - configuration: valid (`validate()` is empty).
     ///   - model: a given model; learning is up to `configuration.model.learning`.
-    ///   - customerFromBody: take the customer of a record without key from its body, as `replay` does.
+    ///   - customerFromBody: take the customer of a record without key from its body, as `replay`
+    ///     does.
     public init(
         configuration: SegmentationConfiguration,
         model: SegmentModel? = nil,
@@ -220,7 +221,8 @@ public struct SegmentationCore: ~Copyable {
         appendModelStep(model, into: &output)
     }
 
-    /// Takes later centroids of the version in force over, as a worker that follows the trainer does.
+    /// Takes later centroids of the version in force over, as a worker that follows the trainer
+    /// does.
     public mutating func follow(centroidsOf newer: SegmentModel) {
         guard var model, model.version == newer.version, model.step < newer.step else { return }
         model.step = newer.step

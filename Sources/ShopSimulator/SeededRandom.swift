@@ -51,7 +51,8 @@ struct SeededRandom: Sendable {
         return radius * cos(2 * Double.pi * unit())
     }
 
-    /// Gamma with the given shape and mean 1 (Marsaglia and Tsang, 2000, doi:10.1145/358407.358414).
+    /// Gamma with the given shape and mean 1 (Marsaglia and Tsang, 2000,
+    /// doi:10.1145/358407.358414).
     ///
     /// - Precondition: shape is at least 1; smaller shapes need another branch that no kind uses.
     mutating func gamma(shape: Double) -> Double {

@@ -22,7 +22,8 @@ extension ShopSimulator {
         return customers
     }
 
-    /// The activity at which somewhat more than the number of lines wanted are expected; 1 without one.
+    /// The activity at which somewhat more than the number of lines wanted are expected; 1 without
+    /// one.
     ///
     /// The margin, 1.5 % and 1.2 / sqrt(customers), is about two deviations of what chance does,
     /// so that the stream nearly always reaches the number and stops there.

@@ -8,8 +8,8 @@
 ///     var line: [UInt8] = []
 ///     while let event = shop.next(into: &line) { ... }
 ///
-/// - Complexity: O(log customers) time per line without allocation but for late lines and follow-ups;
-///   about 80 bytes per customer.
+/// - Complexity: O(log customers) time per line without allocation but for late lines and
+///   follow-ups; about 80 bytes per customer.
 /// - Note: Deterministic: equal configurations give equal bytes.
 public struct ShopSimulator: Sendable {
     /// Share of lines that arrive late.
@@ -74,8 +74,8 @@ public struct ShopSimulator: Sendable {
 
     /// Writes the next line.
     ///
-    /// - Parameter line: OUT; replaced by one JSON object without a line break. Its capacity is kept,
-    ///   so give the same array again.
+    /// - Parameter line: OUT; replaced by one JSON object without a line break. Its capacity is
+    ///   kept, so give the same array again.
     /// - Returns: what is known about the line, nil at the end of the stream.
     public mutating func next(into line: inout [UInt8]) -> SimulatedEvent? {
         guard emittedCount < configuration.events ?? .max else { return nil }

@@ -19,8 +19,7 @@ struct Daemon {
     /// Addresses once they accept connections.
     let onListening: @Sendable (ListenAddress) -> Void
 
-    /// - Parameters:
-    ///   - report: told what the engine reports, beside the log.
+    /// Wires everything; `report` is told what the engine reports, beside the log.
     init(
         configuration: ServiceConfiguration,
         model: SegmentModel?,

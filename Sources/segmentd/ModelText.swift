@@ -7,7 +7,8 @@ enum ModelText {
     /// A few lines: version, segments with names and sizes, churn parameters.
     static func summary(_ model: SegmentModel) -> [String] {
         var lines = [
-            "model \(model.version), step \(model.step): \(Terminal.grouped(model.trainingCustomers)) "
+            "model \(model.version), step \(model.step): "
+                + "\(Terminal.grouped(model.trainingCustomers)) "
                 + "of \(Terminal.grouped(model.customers)) customers in training, "
                 + "inertia \(number(model.inertia)), explained variance "
                 + model.explainedVarianceRatio.map { String(format: "%.1f %%", 100 * $0) }
@@ -26,7 +27,8 @@ enum ModelText {
         let unused = zip(model.featureNames, model.isWithoutData).filter(\.1).map(\.0)
         if !unused.isEmpty {
             lines.append(
-                "features that nobody has yet, which weigh nothing: \(unused.joined(separator: ", "))"
+                "features that nobody has yet, which weigh nothing: "
+                    + unused.joined(separator: ", ")
             )
         }
         return lines

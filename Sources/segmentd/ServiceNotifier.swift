@@ -5,8 +5,8 @@ import ServiceLifecycle
 
 /// Tells systemd how the daemon is: READY, STATUS, WATCHDOG, STOPPING.
 ///
-/// Feeds the watchdog only while the engine's loop turns. Without NOTIFY_SOCKET it does nothing. The
-/// protocol is a datagram on a Unix socket (sd_notify(3)), so no library is needed.
+/// Feeds the watchdog only while the engine's loop turns. Without NOTIFY_SOCKET it does nothing.
+/// The protocol is a datagram on a Unix socket (sd_notify(3)), so no library is needed.
 struct ServiceNotifier: Service {
     let board: StatusBoard
     /// Longest time between turns that still feeds the watchdog.

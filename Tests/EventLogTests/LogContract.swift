@@ -6,17 +6,22 @@ import Testing
 ///
 /// A struct of closures, since a protocol's associated type cannot be noncopyable yet.
 struct LogHarness<Log: TransactionalLog & ~Copyable> {
-    /// A log of one group over `eventTopicCount` event topics of two partitions each. Segments and
+    /// A log of one group over `eventTopicCount` event topics of two partitions each.
+    ///
+    /// Segments and
     /// changelog have two partitions, the model and the rejected topic one.
     var makeLog: (_ instance: String) throws -> Log
     /// Adds a committed record to an event topic; nil for no key and for no value.
     var append: (_ topicIndex: Int, _ record: StoredRecord) throws -> Void
-    /// All that a read_committed reader sees of an output topic now, by partition and offset. Takes some
-    /// time, real or virtual, since it is called again until something shows.
+    /// All that a read_committed reader sees of an output topic now, by partition and offset.
+    ///
+    /// Takes
+    /// some time, real or virtual, since it is called again until something shows.
     var readCommitted: (_ topic: LogTopic) throws -> [StoredRecord]
     /// Ends a log as a dying process does: its transaction stays open.
     var kill: (_ log: consuming Log) -> Void
-    /// Lets the group stop waiting for a log; `meanwhile` polls for the others and may be called often.
+    /// Lets the group stop waiting for a log; `meanwhile` polls for the others and may be called
+    /// often.
     var expel: (_ log: inout Log, _ meanwhile: () throws -> Void) throws -> Void
     /// How long one poll waits, in milliseconds.
     var pollMilliseconds: Int
@@ -34,8 +39,8 @@ struct NeverCame: Error {
 
 /// What every transactional log promises, one case each.
 ///
-/// `check` makes the logs it needs. The same cases run on the model broker and on a genuine one, so that
-/// the simulation proves something about production.
+/// `check` makes the logs it needs. The same cases run on the model broker and on a genuine one, so
+/// that the simulation proves something about production.
 enum LogPromise: String, CaseIterable, Sendable {
     case commitShowsRecordsOffsetsAndMetadata
     case abortHidesRecordsAndKeepsOffsets
@@ -168,7 +173,8 @@ extension LogHarness where Log: ~Copyable {
         throw NeverCame(what: "the end of the restore")
     }
 
-    /// Reads an output topic until so many records are visible: markers follow a commit on their own.
+    /// Reads an output topic until so many records are visible: markers follow a commit on their
+    /// own.
     func awaitCommitted(_ count: Int, in topic: LogTopic) throws -> [StoredRecord] {
         for _ in 0..<pollCountMax {
             let found = try readCommitted(topic)

@@ -171,11 +171,13 @@ struct SmartCartReferenceTests {
             generator: &generator
         )
         for (index, entry) in sweep.enumerated() {
-            // A little below the best of the reference is possible: it is a best of many starts too.
+            // A little below the best of the reference is possible: it is a best of many starts
+            // too.
             let ratio = entry.inertia / variant.scan_pca3.inertia_best[index]
             let limit = entry.k <= 5 ? 1.001 : 1.01
             #expect(ratio < limit && ratio > 0.998, "K = \(entry.k): \(ratio)")
-            // A minimum as good may lie elsewhere, so silhouettes are compared at the same one only.
+            // A minimum as good may lie elsewhere, so silhouettes are compared at the same one
+            // only.
             guard abs(ratio - 1) < 1e-9, let silhouette = entry.silhouette else { continue }
             let expected = try #require(variant.scan_pca3.silhouette_best[index])
             #expect(abs(silhouette - expected) < 1e-9, "K = \(entry.k)")

@@ -3,7 +3,8 @@ import Testing
 
 @testable import Segmentation
 
-/// The promise of DESIGN, section 5: statistics equal an independent two-pass computation over the table.
+/// The promise of DESIGN, section 5: statistics equal an independent two-pass computation over the
+/// table.
 @Suite struct StatisticsTests {
     @Test(arguments: [11, 12, 13] as [UInt64])
     func statisticsEqualTheBatchJob(seed: UInt64) throws {

@@ -79,7 +79,9 @@ struct BrokerState: Sendable {
         return number
     }
 
-    /// Ends the producer's transaction. Without one, or when it has been decided, nothing happens.
+    /// Ends the producer's transaction.
+    ///
+    /// Without one, or when it has been decided, nothing happens.
     mutating func end(
         _ id: String,
         epoch: Int,

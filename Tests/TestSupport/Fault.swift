@@ -1,4 +1,6 @@
-/// A call of a log that can go wrong. `knownEndOffset` and `close` ask nobody and are left out.
+/// A call of a log that can go wrong.
+///
+/// `knownEndOffset` and `close` ask nobody and are left out.
 public enum LogMethod: String, Sendable, Hashable, CaseIterable {
     case initTransactions, poll, committedOffsets, endOffset, beginRestore, restore, partitionCount
     case startConsuming, releaseAssignment
@@ -12,8 +14,10 @@ public enum LogMethod: String, Sendable, Hashable, CaseIterable {
         }
     }
 
-    /// Whether the call may be made again after it took effect without doing anything twice. The others
-    /// are only told to retry before they do anything, as "nothing is lost" promises.
+    /// Whether the call may be made again after it took effect without doing anything twice.
+    ///
+    /// The
+    /// others are only told to retry before they do anything, as "nothing is lost" promises.
     var isRepeatable: Bool {
         switch self {
         case .poll, .restore, .beginTransaction, .produce: false
@@ -28,8 +32,8 @@ public struct Fault: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
         /// The call throws `.retry`.
         case retriable
-        /// The call throws `.abortTransaction`; skipped outside a transaction and at its abort, where no
-        /// client says so.
+        /// The call throws `.abortTransaction`; skipped outside a transaction and at its abort,
+        /// where no client says so.
         case abortable
         /// The call and all later ones throw `.restartProcess`.
         case fatal
@@ -86,8 +90,8 @@ public struct Fault: Sendable, Hashable {
         self.moment = moment
     }
 
-    /// The moment that the fault can have at a call: "abort" means that the call did not take effect, and
-    /// so does "retry" where repeating would do something twice.
+    /// The moment that the fault can have at a call: "abort" means that the call did not take
+    /// effect, and so does "retry" where repeating would do something twice.
     func moment(at method: LogMethod) -> Moment {
         switch kind {
         case .abortable: .before

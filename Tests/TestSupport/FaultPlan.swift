@@ -2,8 +2,8 @@ import Synchronization
 
 /// Decides what goes wrong at which call, and counts what did.
 ///
-/// A plan may be given to one log or to several, also one after another; it counts the calls of all.
-/// It is deterministic when the calls are.
+/// A plan may be given to one log or to several, also one after another; it counts the calls of
+/// all. It is deterministic when the calls are.
 public final class FaultPlan: Sendable {
     /// A fault with its place.
     public struct Entry: Sendable, Hashable {
@@ -115,6 +115,7 @@ public final class FaultPlan: Sendable {
     /// - Parameters:
     ///   - kind: `Fault.Kind.name`.
     ///   - method: the call.
+    /// - Returns: how often.
     public func hitCount(_ kind: String, at method: LogMethod) -> Int {
         state.withLock { state in
             state.hits.reduce(0) { sum, hit in
@@ -125,7 +126,10 @@ public final class FaultPlan: Sendable {
 
     /// Counts a call and decides about it.
     ///
-    /// - Parameter isInTransaction: abortable faults happen only then; a given one is dropped.
+    /// - Parameters:
+    ///   - method: the call.
+    ///   - isInTransaction: abortable faults happen only then; a given one is dropped.
+    /// - Returns: the fault to happen, nil for none.
     func next(at method: LogMethod, isInTransaction: Bool) -> Fault? {
         state.withLock { state in
             state.callCount += 1

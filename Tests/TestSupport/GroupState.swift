@@ -9,8 +9,9 @@ import EventLog
 ///        +---------------------+--- expelled (its partitions go to others at once)
 /// ```
 ///
-/// A member without partitions has nothing to give up and joins at once. The new assignment is handed
-/// out only when every member has joined, so no partition ever has two owners that the group knows of.
+/// A member without partitions has nothing to give up and joins at once. The new assignment is
+/// handed out only when every member has joined, so no partition ever has two owners that the group
+/// knows of.
 struct GroupState: Sendable {
     private enum Phase: Sendable { case stable, givingUp, joined, expelled }
 
@@ -66,8 +67,8 @@ struct GroupState: Sendable {
         return first
     }
 
-    /// Whether the member may read: it holds an assignment that nobody wants back, or of which it has
-    /// not heard yet.
+    /// Whether the member may read: it holds an assignment that nobody wants back, or of which it
+    /// has not heard yet.
     func mayConsume(_ member: Int) -> Bool { members[member]?.phase == .stable }
 
     /// A member gives its partitions back.

@@ -4,9 +4,10 @@ import Synchronization
 /// A broker in memory that keeps the promises exactly-once depends on.
 ///
 /// Topics with partitions whose transaction markers take up offsets, producers with epochs, last
-/// stable offsets, offsets that stay pending until their transaction commits, and one eagerly assigned
-/// group per name. It keeps what brokers promise, not how they do it: no requests, no replication, no
-/// retention. A transaction older than its timeout is aborted and its producer fenced.
+/// stable offsets, offsets that stay pending until their transaction commits, and one eagerly
+/// assigned group per name. It keeps what brokers promise, not how they do it: no requests, no
+/// replication, no retention. A transaction older than its timeout is aborted and its producer
+/// fenced.
 ///
 /// All calls are short and under one lock. Time is the clock's: nothing happens between calls.
 public final class ModelBroker: Sendable {
@@ -16,11 +17,13 @@ public final class ModelBroker: Sendable {
         public var transactionTimeoutMilliseconds = 10_000
         /// How long the group waits for a member that died, in milliseconds.
         public var sessionTimeoutMilliseconds = 10_000
-        /// How long after the end of a transaction its markers come, in milliseconds. Until then
+        /// How long after the end of a transaction its markers come, in milliseconds.
+        ///
+        /// Until then
         /// readers stop before it and its offsets are pending.
         public var markerDelayMilliseconds = 0
-        /// Time that every call of a log takes, in microseconds; 1 or more, else a loop that asks the
-        /// clock would never end.
+        /// Time that every call of a log takes, in microseconds; 1 or more, else a loop that asks
+        /// the clock would never end.
         public var callMicroseconds = 20
 
         /// Creates the defaults.

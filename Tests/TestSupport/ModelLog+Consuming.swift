@@ -14,6 +14,7 @@ extension ModelLog {
         var progress: RestoreProgress
     }
 
+    /// Fills a batch or reports a change of the assignment, as `TransactionalLog` says.
     public mutating func poll(
         into batch: inout RecordBatch,
         limits: PollLimits,
@@ -36,6 +37,7 @@ extension ModelLog {
         }
     }
 
+    /// Starts, or starts again, to consume from offsets, as `TransactionalLog` says.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         try perform(.startConsuming) { (log) throws(LogError) in
             log.positions = offsets.map { offset in
@@ -49,6 +51,7 @@ extension ModelLog {
         }
     }
 
+    /// Gives revoked partitions back, as `TransactionalLog` says.
     public mutating func releaseAssignment() throws(LogError) {
         try perform(.releaseAssignment) { (log) throws(LogError) in
             log.positions = []
@@ -98,6 +101,7 @@ extension ModelLog {
         }
     }
 
+    /// End of a partition of an event topic, as `TransactionalLog` says.
     public mutating func endOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64 {
         try perform(.endOffset) { (log) throws(LogError) in
             let place = log.place(topicIndex, partition)
@@ -110,6 +114,7 @@ extension ModelLog {
         knownEnds[place(topicIndex, partition)]
     }
 
+    /// Begins to read a partition up to its present high watermark, as `TransactionalLog` says.
     public mutating func beginRestore(of topic: LogTopic, partition: Int32) throws(LogError) {
         try perform(.beginRestore) { (log) throws(LogError) in
             let name = log.configuration.name(of: topic)
@@ -223,7 +228,7 @@ private struct Fetched: Sendable {
 }
 
 extension BrokerState {
-    /// - Parameter evenOne: takes the first record even when it is larger than the limit.
+    /// What a reader gets from a position on; `evenOne` takes a first record above the limit too.
     fileprivate func fetch(
         _ position: ModelLog.Position,
         records: Int,

@@ -1,6 +1,7 @@
 public import EventLog
 
 extension ModelLog {
+    /// Fences older producers of this instance, as `TransactionalLog` says.
     public mutating func initTransactions() throws(LogError) {
         try perform(.initTransactions) { (log) throws(LogError) in
             guard log.phase == .uninitialised else {
@@ -13,6 +14,7 @@ extension ModelLog {
         }
     }
 
+    /// Opens a transaction, as `TransactionalLog` says.
     public mutating func beginTransaction() throws(LogError) {
         try perform(.beginTransaction) { (log) throws(LogError) in
             guard log.phase == .ready else {
@@ -22,6 +24,7 @@ extension ModelLog {
         }
     }
 
+    /// Adds one record to the open transaction, as `TransactionalLog` says.
     public mutating func produce(
         _ record: ProducedRecord,
         bytes: [UInt8],
@@ -52,6 +55,7 @@ extension ModelLog {
         }
     }
 
+    /// Adds input offsets to the open transaction, as `TransactionalLog` says.
     public mutating func sendOffsets(_ offsets: [PartitionOffset]) throws(LogError) {
         try perform(.sendOffsets) { (log) throws(LogError) in
             try log.requireTransaction(at: .sendOffsets)
@@ -77,6 +81,7 @@ extension ModelLog {
         }
     }
 
+    /// Commits the open transaction, as `TransactionalLog` says.
     public mutating func commitTransaction() throws(LogError) {
         try perform(.commitTransaction) { (log) throws(LogError) in
             if log.phase != .committing { try log.requireTransaction(at: .commitTransaction) }
@@ -84,6 +89,7 @@ extension ModelLog {
         }
     }
 
+    /// Aborts the open transaction, as `TransactionalLog` says.
     public mutating func abortTransaction() throws(LogError) {
         try perform(.abortTransaction) { (log) throws(LogError) in
             guard log.isTransactionOpen || log.phase == .aborting else {
@@ -94,6 +100,7 @@ extension ModelLog {
         }
     }
 
+    /// Number of partitions of a topic of ours, as `TransactionalLog` says.
     public mutating func partitionCount(of topic: LogTopic) throws(LogError) -> Int {
         try perform(.partitionCount) { (log) throws(LogError) in
             let name = log.configuration.name(of: topic)

@@ -33,12 +33,13 @@ public struct ModelLogConfiguration: Sendable {
 
 /// One client of a `ModelBroker`, with faults on demand.
 ///
-/// It answers in the terms of the real client: a transaction that failed wants to be aborted, a call that
-/// is out of order is a `_STATE` error, and an end of a transaction that was asked for can only be asked
-/// for again. Waiting moves the broker's clock.
+/// It answers in the terms of the real client: a transaction that failed wants to be aborted, a
+/// call that is out of order is a `_STATE` error, and an end of a transaction that was asked for
+/// can only be asked for again. Waiting moves the broker's clock.
 ///
-/// A log that dies, by a crash or by going out of scope unclosed, leaves its transaction open and its
-/// membership to the session timeout. Create another one with the same configuration to start again.
+/// A log that dies, by a crash or by going out of scope unclosed, leaves its transaction open and
+/// its membership to the session timeout. Create another one with the same configuration to start
+/// again.
 public struct ModelLog: ~Copyable, TransactionalLog {
     /// Where the producer stands.
     enum Phase: Equatable {
@@ -77,8 +78,8 @@ public struct ModelLog: ~Copyable, TransactionalLog {
     ///   - broker: where to connect.
     ///   - configuration: who connects; all topics must exist when they are used.
     ///   - plan: what goes wrong, nil for nothing.
-    ///   - beforeCall: called before every call of the log without any lock held; a simulation may let
-    ///     others do something here.
+    ///   - beforeCall: called before every call of the log without any lock held; a simulation may
+    ///     let others do something here.
     public init(
         broker: ModelBroker,
         configuration: ModelLogConfiguration,
@@ -101,7 +102,9 @@ public struct ModelLog: ~Copyable, TransactionalLog {
     /// True once the log has crashed: what it owned is left as it was.
     public var isCrashed: Bool { end?.code == Self.crashCode }
 
-    /// Leaves the group in good order. An open transaction stays open.
+    /// Leaves the group in good order.
+    ///
+    /// An open transaction stays open.
     public mutating func close() {
         guard !isClosed, !isCrashed else { return }
         isClosed = true

@@ -13,7 +13,8 @@ struct PartitionLog: Sendable {
     /// Offset of the next record, committed or not.
     private(set) var highWatermark: Int64 = 0
 
-    /// End of what a read_committed reader may see: the first record of the oldest open transaction.
+    /// End of what a read_committed reader may see: the first record of the oldest open
+    /// transaction.
     var lastStableOffset: Int64 { openTransactions.values.min() ?? highWatermark }
 
     /// Adds a record at the end; its offset is set here.
@@ -58,8 +59,8 @@ struct PartitionLog: Sendable {
     /// All records, aborted and open ones too.
     var allRecords: [StoredRecord] { entries.filter { !$0.isMarker }.map(\.record) }
 
-    /// Drops stable records behind which a newer one of the same key is stable, as cleaning does; offsets
-    /// stay.
+    /// Drops stable records behind which a newer one of the same key is stable, as cleaning does;
+    /// offsets stay.
     ///
     /// - Parameter dropsTombstones: also drops stable tombstones, as cleaning does after a while.
     mutating func compact(dropsTombstones: Bool) {

@@ -20,6 +20,7 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     /// A number from 0 up to, not including, `bound`.
     ///
     /// - Parameter bound: 1 or more; far below 2^64, so that the remainder is as good as even.
+    /// - Returns: the number.
     public mutating func below(_ bound: Int) -> Int {
         precondition(bound > 0)
         return Int(next() % UInt64(bound))

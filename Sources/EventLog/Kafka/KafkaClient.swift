@@ -15,6 +15,7 @@ import Glibc
     ///   - properties: all its properties.
     ///   - callbacks: kept until the client is destroyed.
     ///   - rebalances: whether the box hears of rebalances.
+    /// - Throws: `.restartProcess` when a property is unknown or invalid.
     init(
         isConsumer: Bool,
         properties: [String: String],
@@ -121,7 +122,9 @@ import Glibc
         }
     }
 
-    /// Leaves the group, in bounded time, and destroys the client. Does nothing the second time.
+    /// Leaves the group, in bounded time, and destroys the client.
+    ///
+    /// Does nothing the second time.
     func destroy() {
         guard let client = unsafe raw else { return }
         for topic in topics.values { unsafe rd_kafka_topic_destroy(topic.pointer) }

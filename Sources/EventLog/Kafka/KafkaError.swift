@@ -8,6 +8,7 @@ enum KafkaError {
     ///   - code: what the client answered.
     ///   - operation: what was attempted, as in "could not ...".
     ///   - reason: words to use instead of the client's general ones.
+    /// - Returns: the fault with its remedy.
     static func make(
         _ code: rd_kafka_resp_err_t,
         operation: String,
@@ -124,7 +125,7 @@ enum KafkaError {
             }
             return reason
                 + "; check sasl.username and sasl.password. This librdkafka is older than "
-                + "2.6.1 and cannot do SCRAM with Kafka 4: use SASL/PLAIN over TLS or a newer library"
+                + "2.6.1 and cannot do SCRAM with Kafka 4: use SASL/PLAIN over TLS, or a newer one"
         case _ where isAccessDenied(code):
             return reason + "; the broker's access rules do not allow it"
         default:

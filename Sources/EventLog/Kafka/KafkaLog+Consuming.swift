@@ -1,6 +1,7 @@
 internal import CLibrdkafka
 
 extension KafkaLog {
+    /// Fills a batch or reports a change of the assignment, as `TransactionalLog` says.
     public mutating func poll(
         into batch: inout RecordBatch,
         limits: PollLimits,
@@ -55,6 +56,7 @@ extension KafkaLog {
         return .records
     }
 
+    /// Starts, or starts again, to consume from offsets, as `TransactionalLog` says.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         held.drop()
         let list = PartitionList(capacity: offsets.count)
@@ -70,11 +72,13 @@ extension KafkaLog {
         try consumer.assign(list)
     }
 
+    /// Gives revoked partitions back, as `TransactionalLog` says.
     public mutating func releaseAssignment() throws(LogError) {
         held.drop()
         try consumer.assign(nil)
     }
 
+    /// Offsets that the group has committed, as `TransactionalLog` says.
     public mutating func committedOffsets(
         of partitions: [Int32]
     ) throws(LogError) -> [PartitionOffset] {

@@ -13,6 +13,7 @@ extension KafkaLog {
         try unsafe finish(error, operation: operation)
     }
 
+    /// Opens a transaction, as `TransactionalLog` says.
     public mutating func beginTransaction() throws(LogError) {
         try unsafe finish(
             rd_kafka_begin_transaction(producer.handle),
@@ -20,6 +21,7 @@ extension KafkaLog {
         )
     }
 
+    /// Adds one record to the open transaction, as `TransactionalLog` says.
     public mutating func produce(
         _ record: ProducedRecord,
         bytes: [UInt8],
@@ -51,6 +53,7 @@ extension KafkaLog {
         }
     }
 
+    /// Adds input offsets to the open transaction, as `TransactionalLog` says.
     public mutating func sendOffsets(_ offsets: [PartitionOffset]) throws(LogError) {
         let list = PartitionList(capacity: offsets.count)
         for offset in offsets {
@@ -79,6 +82,7 @@ extension KafkaLog {
         }
     }
 
+    /// Commits the open transaction, as `TransactionalLog` says.
     public mutating func commitTransaction() throws(LogError) {
         if let error = unsafe rd_kafka_commit_transaction(producer.handle, 5_000) {
             try unsafe failInTransaction(error, operation: "commit the transaction")
@@ -86,6 +90,7 @@ extension KafkaLog {
         configuration.connection.markUp()
     }
 
+    /// Aborts the open transaction, as `TransactionalLog` says.
     public mutating func abortTransaction() throws(LogError) {
         try unsafe finish(
             rd_kafka_abort_transaction(producer.handle, 5_000),
@@ -94,6 +99,7 @@ extension KafkaLog {
         configuration.connection.markUp()
     }
 
+    /// Number of partitions of a topic of ours, as `TransactionalLog` says.
     public mutating func partitionCount(of topic: LogTopic) throws(LogError) -> Int {
         try producer.partitionCount(
             of: configuration.name(of: topic),

@@ -1,6 +1,7 @@
 internal import CLibrdkafka
 
 extension KafkaLog {
+    /// Begins to read a partition up to its present high watermark, as `TransactionalLog` says.
     public mutating func beginRestore(
         of topic: LogTopic,
         partition: Int32
@@ -12,6 +13,7 @@ extension KafkaLog {
         try made.begin(name, partition)
     }
 
+    /// Reads on in the restore that was begun, as `TransactionalLog` says.
     public mutating func restore(
         into batch: inout RecordBatch,
         timeoutMilliseconds: Int
@@ -23,9 +25,9 @@ extension KafkaLog {
 
 /// Reads one partition at a time from its start to the high watermark of the beginning.
 ///
-/// Two clients, created once: the reader is read_committed, and would be told the last stable offset
-/// when asked for the end, which an open transaction of a dead worker holds back. The high watermark
-/// is therefore asked for by a read_uncommitted one.
+/// Two clients, created once: the reader is read_committed, and would be told the last stable
+/// offset when asked for the end, which an open transaction of a dead worker holds back. The high
+/// watermark is therefore asked for by a read_uncommitted one.
 final class KafkaRestorer {
     private static let recordCountMax = 20_000
     private static let payloadBytesMax = 8 << 20
@@ -54,7 +56,9 @@ final class KafkaRestorer {
         )
     }
 
-    /// Takes the high watermark and begins at the start. Whatever was under way before is dropped.
+    /// Takes the high watermark and begins at the start.
+    ///
+    /// Whatever was under way before is dropped.
     func begin(_ topic: String, _ partition: Int32) throws(LogError) {
         name = topic
         self.partition = partition

@@ -24,7 +24,9 @@ internal import CLibrdkafka
     let arguments: ProduceArguments
     /// A record that did not fit into the last batch.
     var held = HeldRecord()
-    /// Starting offsets resolved for partitions that the group never committed. Kept, because a
+    /// Starting offsets resolved for partitions that the group never committed.
+    ///
+    /// Kept, because a
     /// rewind to "the end" must not move past what was aborted.
     var resolvedStarts: [StartKey: Int64] = [:]
     /// Clients and state of restoring.

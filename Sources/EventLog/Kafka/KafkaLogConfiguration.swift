@@ -10,7 +10,9 @@ public enum LogStart: Sendable, Equatable {
 
 /// What a `KafkaLog` needs to know.
 public struct KafkaLogConfiguration: Sendable {
-    /// Properties of librdkafka under its own names, for example `bootstrap.servers`. What exactly
+    /// Properties of librdkafka under its own names, for example `bootstrap.servers`.
+    ///
+    /// What exactly
     /// once depends on (isolation, idempotence, offset storage, assignment strategy) is always set
     /// by the log itself.
     public var properties: [String: String]
@@ -34,7 +36,9 @@ public struct KafkaLogConfiguration: Sendable {
     public var createsTopics: Bool
     /// Replication factor of created topics; -1 means the broker's default.
     public var replicationFactor: Int
-    /// Takes log lines of the client: syslog level (0 to 7) and text. Called from any thread.
+    /// Takes log lines of the client: syslog level (0 to 7) and text.
+    ///
+    /// Called from any thread.
     public var onLog: @Sendable (Int32, String) -> Void
     /// Told when the brokers go and come back.
     public var connection: BrokerConnection
@@ -85,7 +89,9 @@ public struct KafkaLogConfiguration: Sendable {
 }
 
 extension KafkaLogConfiguration {
-    /// Properties that only producers understand. The client would warn about each on a consumer.
+    /// Properties that only producers understand.
+    ///
+    /// The client would warn about each on a consumer.
     private static let producerPrefixes = [
         "linger.ms", "batch.", "compression.", "acks", "request.required.acks", "queue.buffering.",
         "transaction", "delivery.timeout.ms", "message.timeout.ms", "message.send.max.retries",

@@ -54,7 +54,8 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var refitIntervalMilliseconds: Int64 = 86_400_000
         /// Share of customers that changed since the last refit and so cause one, 0 to 1.
         public var refitChangedShare = 0.5
-        /// Shortest time between refits on the event clock, in milliseconds, unless customers doubled.
+        /// Shortest time between refits on the event clock, in milliseconds, unless customers
+        /// doubled.
         public var refitMinimumIntervalMilliseconds: Int64 = 6 * 3_600_000
         /// Customers before a first version is published.
         public var minimumCustomers = 500
@@ -66,8 +67,8 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var margin = 0.005
         /// Rows that Lloyd iterations run over; more are sampled uniformly.
         public var sample = 20_000
-        /// Shortest time between sweeps over K on the event clock, in milliseconds, unless customers
-        /// doubled or `replay` ends.
+        /// Shortest time between sweeps over K on the event clock, in milliseconds, unless
+        /// customers doubled or `replay` ends.
         public var sweepIntervalMilliseconds: Int64 = 7 * 86_400_000
         /// Customers that the sweep runs over; more are sampled uniformly.
         public var silhouetteSample = 5_000
@@ -78,7 +79,8 @@ public struct SegmentationConfiguration: Sendable, Equatable {
 
     /// From a nearest centroid to a published segment.
     public struct Assignment: Sendable, Equatable {
-        /// A customer moves when the new distance is at most (1 - hysteresis) of the present one; 0 to 1.
+        /// A customer moves when the new distance is at most (1 - hysteresis) of the present one; 0
+        /// to 1.
         public var hysteresis = 0.1
         /// Shortest stay in a segment on the customer clock, in milliseconds.
         public var minimumDwellMilliseconds: Int64 = 0

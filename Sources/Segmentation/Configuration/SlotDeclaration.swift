@@ -1,14 +1,14 @@
 /// What is remembered of each customer under one name, and how events feed it.
 ///
-/// Slots fed by events that add (orders, visits, campaigns, complaints) start at 0; slots that a profile
-/// or a snapshot sets are unknown until then.
+/// Slots fed by events that add (orders, visits, campaigns, complaints) start at 0; slots that a
+/// profile or a snapshot sets are unknown until then.
 public struct SlotDeclaration: Sendable, Equatable {
     /// How events move the slot.
     public enum Source: Sendable, Equatable {
         /// Set by a field of `customer.profile`; the newest event time wins.
         case profile(field: String)
-        /// Amounts of orders in force; of one category, or of all where nil. `other` is what no declared
-        /// category holds.
+        /// Amounts of orders in force; of one category, or of all where nil. `other` is what no
+        /// declared category holds.
         case orderAmount(category: String?)
         /// Orders in force; of one channel where given, with or without a discount where given.
         case orderCount(channel: String?, discount: Bool?)
@@ -30,7 +30,8 @@ public struct SlotDeclaration: Sendable, Equatable {
         case number
         /// A moment: a date or time in events, days since 1970 in the row.
         case moment
-        /// One of declared groups of names; a name in none of them, or none yet, is the default group.
+        /// One of declared groups of names; a name in none of them, or none yet, is the default
+        /// group.
         case category(groups: [CategoryGroup], defaultGroup: String)
     }
 
@@ -134,8 +135,8 @@ public struct PersonaDeclaration: Sendable, Equatable {
     public var name: String
     /// What marketing does with the segment.
     public var strategy: String
-    /// Weight of each feature's deviation from the mean (in standard deviations): a segment fits the
-    /// better the higher the weighted sum over its centroid.
+    /// Weight of each feature's deviation from the mean (in standard deviations): a segment fits
+    /// the better the higher the weighted sum over its centroid.
     public var weights: [String: Double]
 
     /// Creates a persona.

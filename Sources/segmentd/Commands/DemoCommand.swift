@@ -16,8 +16,8 @@ struct DemoCommand: AsyncParsableCommand {
         commandName: "demo",
         abstract: "See it work: embedded broker, simulated shop and daemon, no set-up.",
         discussion: """
-            The daemon is the one of `run`, on the built-in configuration. The embedded broker keeps \
-            nothing and proves nothing about exactly-once; it is there so that you can look.
+            The daemon is the one of `run`, on the built-in configuration. The embedded broker \
+            keeps nothing and proves nothing about exactly-once; it is there so that you can look.
 
             Examples:
               segmentd demo
@@ -135,7 +135,8 @@ struct DemoCommand: AsyncParsableCommand {
         let rejected = status.rejectionsByReason.values.reduce(0, +)
         var lines = [
             "",
-            "\(Terminal.grouped(sent)) events sent, \(Terminal.grouped(status.records)) records read, "
+            "\(Terminal.grouped(sent)) events sent, "
+                + "\(Terminal.grouped(status.records)) records read, "
                 + "\(Terminal.grouped(applied)) applied, \(Terminal.grouped(status.duplicates)) "
                 + "duplicates, \(Terminal.grouped(rejected)) refused; "
                 + "\(Terminal.grouped(Int(Double(status.records) / max(seconds, 1e-9)))) events/s",
@@ -162,7 +163,8 @@ struct DemoCommand: AsyncParsableCommand {
         }
         let flags = status.outputsByType["churn.changed"] ?? 0
         lines.append(
-            "published: \(Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)) segment.changed, "
+            "published: "
+                + "\(Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)) segment.changed, "
                 + "\(Terminal.grouped(flags)) churn.changed"
         )
         lines.append(

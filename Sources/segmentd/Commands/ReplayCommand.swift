@@ -143,7 +143,8 @@ enum ReplaySummary {
         let counters = runner.core.counters
         var lines = [
             "\(Terminal.grouped(counters.records)) records in \(rounded(seconds, 2)) s "
-                + "(\(Terminal.grouped(Int(Double(counters.records) / max(seconds, 1e-9)))) per s), "
+                + "(\(Terminal.grouped(Int(Double(counters.records) / max(seconds, 1e-9)))) per s),"
+                + " "
                 + "\(Terminal.grouped(counters.applied)) events applied, "
                 + "\(Terminal.grouped(counters.duplicates)) duplicates, "
                 + "\(Terminal.grouped(counters.rejected)) rejected"

@@ -8,12 +8,13 @@ struct SimulateCommand: ParsableCommand {
         commandName: "simulate",
         abstract: "Write a realistic event stream of an invented shop as NDJSON.",
         discussion: """
-            Seeded: the same options give the same bytes. About 40 events per customer in 400 days are \
-            what the shop makes by itself; --events makes it busier or quieter.
+            Seeded: the same options give the same bytes. About 40 events per customer in 400 days \
+            are what the shop makes by itself; --events makes it busier or quieter.
 
             Examples:
               segmentd simulate --customers 5000 --events 200000 --seed 1 > events.ndjson
-              segmentd simulate --customers 5000 --events 200000 --seed 1 --truth truth.csv > events.ndjson
+              segmentd simulate --customers 5000 --events 200000 --seed 1 \\
+                --truth truth.csv > events.ndjson
             """
     )
 
