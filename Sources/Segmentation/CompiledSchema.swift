@@ -32,6 +32,8 @@ public struct CompiledSchema: Sendable, Equatable {
         var isDaysAgo: Bool
         /// Index into `categorySlots`, or -1 for a number.
         var category: Int
+        /// Largest number that the field may hold.
+        var maximum: Double
     }
 
     /// Levels of a category slot.
@@ -231,6 +233,8 @@ struct SchemaBuilder {
     var symbols: [String] = []
     var symbolCategories: [Int32] = []
     var fingerprint: UInt64 = 0
+    /// Largest number of a profile or a snapshot: beyond it, whole numbers are no longer exact.
+    private static let numberMax = 1e15
     private var decayOfSlot: [Int: Int] = [:]
     private var categoryOfSlot: [Int: Int] = [:]
 
@@ -330,7 +334,8 @@ struct SchemaBuilder {
                     profileIndex: profileFields.count,
                     isMoment: slot.kind == .moment,
                     isDaysAgo: false,
-                    category: category
+                    category: category,
+                    maximum: Self.numberMax
                 )
             )
         case .snapshotOnly: initialNumbers[index] = .nan
@@ -377,6 +382,8 @@ struct SchemaBuilder {
             initialNumbers.append(.nan)
         }
         if let name = slot.snapshotField {
+            var isAmount = false
+            if case .orderAmount = slot.source { isAmount = true }
             snapshotFields.append(
                 CompiledSchema.FieldSlot(
                     field: field(name),
@@ -384,7 +391,8 @@ struct SchemaBuilder {
                     profileIndex: -1,
                     isMoment: slot.kind == .moment,
                     isDaysAgo: slot.snapshotIsDaysAgo,
-                    category: category
+                    category: category,
+                    maximum: isAmount ? configuration.limits.amount : Self.numberMax
                 )
             )
         }

@@ -58,6 +58,9 @@ struct EventDecoder: ~Copyable {
     ) throws(Rejection) {
         event.customerIsInText = false
         if let key = record.key, !key.isEmpty {
+            guard Self.isUTF8(bytes, key) else {
+                throw Rejection(.malformedJSON, "the key is not UTF-8")
+            }
             event.customer = key
             event.customerHash = StableHash.hash(of: bytes, range: key)
         } else if !customerFromBody {
@@ -121,6 +124,7 @@ struct EventDecoder: ~Copyable {
                 "time"
             )
         }
+        guard abs(Double(event.time)) < Self.timeMax else { throw Rejection(.outOfRange, "time") }
         var id: UInt64 = 0
         var source: UInt64 = 0
         if envelope.isBinary {
@@ -259,9 +263,9 @@ struct EventDecoder: ~Copyable {
             if found.fault == 1 { throw Rejection(.wrongType, "categories") }
             if found.fault == 2 { throw Rejection(.outOfRange, "categories") }
             let declared = found.amounts.total
-            let excess = declared + found.undeclared - amount
-            // Also refuses an infinite sum.
-            guard excess <= 0.005 else {
+            // Half a cent, and what the rounding of a sum of decimal fractions leaves; an infinite sum
+            // is refused too.
+            guard declared + found.undeclared <= amount + 0.005 + 1e-12 * max(1, amount) else {
                 throw Rejection(.outOfRange, "categories exceed amount")
             }
             event.order = found.amounts
@@ -364,7 +368,7 @@ struct EventDecoder: ~Copyable {
             case .number where slot.isMoment && !slot.isDaysAgo, .string where slot.isMoment:
                 fieldValues[position] = try momentField(field, slot)
             case .number where slot.category < 0:
-                guard abs(field.number) <= 1e15 else {
+                guard field.number >= 0 && field.number <= slot.maximum else {
                     throw Rejection(.outOfRange, schema.fieldNames[slot.field])
                 }
                 fieldValues[position] =
@@ -394,6 +398,13 @@ struct EventDecoder: ~Copyable {
             return Double(date)
         }
         return Double(try moment(field, schema.fieldNames[slot.field])) / day
+    }
+
+    /// Outputs carry the key as text, so that other bytes would make them no JSON.
+    private static func isUTF8(_ bytes: [UInt8], _ range: Range<Int>) -> Bool {
+        var isASCII = true
+        for index in range where bytes[index] >= 0x80 { isASCII = false }
+        return isASCII || String(validating: bytes[range], as: UTF8.self) != nil
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool {

@@ -42,7 +42,7 @@ extension SegmentationCore {
             if record.value == nil, record.key.map({ !$0.isEmpty }) ?? false,
                 configuration.privacy.onNull != .reject
             {
-                applyNull(record, bytes: bytes, context: context, into: &output)
+                try applyNull(record, bytes: bytes, into: &output)
                 return
             }
             try decoder.decode(record, bytes: bytes, headers: headers, into: &event)
@@ -72,9 +72,8 @@ extension SegmentationCore {
     private mutating func applyNull(
         _ record: InputRecord,
         bytes: [UInt8],
-        context: StepContext,
         into output: inout StepOutput
-    ) {
+    ) throws(Rejection) {
         guard configuration.privacy.onNull == .erase, let key = record.key else {
             counters.ignoredNulls += 1
             return
@@ -83,6 +82,7 @@ extension SegmentationCore {
         event.customer = key
         event.customerHash = StableHash.hash(of: bytes, range: key)
         event.time = record.timestampMilliseconds ?? partitionClock(record.partition)
+        _ = try findCustomer(record, id: bytes)
         erase(id: bytes, partition: record.partition, into: &output)
     }
 
@@ -92,13 +92,7 @@ extension SegmentationCore {
         context: StepContext,
         into output: inout StepOutput
     ) throws(Rejection) {
-        guard event.customer.count <= Self.idBytesMax, id[event.customer.lowerBound] != 0 else {
-            throw Rejection(.outOfRange, "customer_id")
-        }
-        var row = table.find(hash: event.customerHash, id: id, range: event.customer)
-        if row >= 0 && table.partition(row) != record.partition {
-            throw Rejection(.keyMismatch, "the customer was met in another partition")
-        }
+        var row = try findCustomer(record, id: id)
         if event.type == .erased {
             erase(id: id, partition: record.partition, into: &output)
             return
@@ -133,6 +127,18 @@ extension SegmentationCore {
             into: &output
         )
         if rowChanges >= configuration.model.miniBatch { completeMiniBatch(into: &output) }
+    }
+
+    /// Row of the event's customer, or -1.
+    private func findCustomer(_ record: InputRecord, id: [UInt8]) throws(Rejection) -> Int {
+        guard event.customer.count <= Self.idBytesMax, id[event.customer.lowerBound] != 0 else {
+            throw Rejection(.outOfRange, "customer_id")
+        }
+        let row = table.find(hash: event.customerHash, id: id, range: event.customer)
+        if row >= 0 && table.partition(row) != record.partition {
+            throw Rejection(.keyMismatch, "the customer was met in another partition")
+        }
+        return row
     }
 
     /// Life of a customer who is not in the table; nil when an erasure still keeps them out.
