@@ -83,6 +83,19 @@ extension CustomerTable {
         block.markDayCounted(day, calendar: calendar)
     }
 
+    /// Whether a purchase day is known to be among the days outside the ledger.
+    func isDayCounted(
+        _ day: Int32,
+        of row: Int,
+        block: RowBlock,
+        calendar: DayCalendar
+    ) -> Bool {
+        let outside = words[row, RowWord.daysOutside]
+        return day == Int32(truncatingIfNeeded: outside)
+            || day == Int32(truncatingIfNeeded: outside >> 32)
+            || block.isDayCounted(day, calendar: calendar)
+    }
+
     static func days(_ low: Int32, _ high: Int32) -> UInt64 {
         UInt64(UInt32(bitPattern: low)) | UInt64(UInt32(bitPattern: high)) << 32
     }

@@ -131,6 +131,20 @@ struct RowBlock: Sendable {
         }
     }
 
+    /// Whether an order of the ledger says that its day, this one, is counted outside.
+    func isDayCounted(_ day: Int32, calendar: DayCalendar) -> Bool {
+        var position = ledgerStart
+        for _ in 0..<ledgerCount {
+            if words[position + 1] & LedgerWords.dayCountedFlag != 0,
+                calendar.day(of: LedgerWords.time(words, position)) == day
+            {
+                return true
+            }
+            position += LedgerWords.count(words, position)
+        }
+        return false
+    }
+
     /// Purchase days: those outside, and the distinct days in force in the ledger not yet counted.
     ///
     /// - Returns: number of days, first and last day (`Int32.max`, `Int32.min` without a purchase).

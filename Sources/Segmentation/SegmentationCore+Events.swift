@@ -213,12 +213,8 @@ extension SegmentationCore {
         let old: LedgerEntry? = position >= 0 ? block.entry(at: position) : nil
         var new = old ?? LedgerEntry()
         new.hash = event.orderHash
-        let day = configuration.calendar.day(of: event.time)
-        if let old, old.hasVersion, configuration.calendar.day(of: old.time) != day {
-            new.isDayCountedOutside = false
-        }
+        markDay(of: &new, at: event.time, row)
         new.hasVersion = true
-        new.time = event.time
         new.channel = event.channel
         new.discount = event.flag
         new.amounts = event.order
@@ -231,7 +227,10 @@ extension SegmentationCore {
         if old == nil || old?.hasVersion == false { counters.unmatchedReversals += 1 }
         var new = old ?? LedgerEntry()
         new.hash = event.orderHash
-        if old == nil { new.time = event.time }
+        // While no version has come, the newest reversal dates the entry, whichever came first.
+        if !new.hasVersion {
+            markDay(of: &new, at: max(old?.time ?? event.time, event.time), row)
+        }
         if event.flag {
             new.fullReversal = max(new.fullReversal ?? Int64.min, event.time)
         }
@@ -247,6 +246,17 @@ extension SegmentationCore {
         store(new, replacing: old, at: position, of: row)
     }
 
+    /// Moves an entry to a moment: the mark of its old day stays behind, that of the new one counts.
+    private func markDay(of entry: inout LedgerEntry, at time: Int64, _ row: Int) {
+        entry.time = time
+        entry.isDayCountedOutside = table.isDayCounted(
+            configuration.calendar.day(of: time),
+            of: row,
+            block: block,
+            calendar: configuration.calendar
+        )
+    }
+
     private mutating func store(
         _ new: LedgerEntry,
         replacing old: LedgerEntry?,
@@ -257,7 +267,9 @@ extension SegmentationCore {
         if position >= 0 {
             block.replace(new, at: position)
         } else {
-            while block.ledgerCount >= configuration.ledgerOrders {
+            // Appended before the oldest leave, so that it is marked when one of its day is among them.
+            block.append(new)
+            while block.ledgerCount > configuration.ledgerOrders {
                 let leaving = block.removeFirst()
                 table.retire(
                     leaving,
@@ -266,7 +278,6 @@ extension SegmentationCore {
                     calendar: configuration.calendar
                 )
             }
-            block.append(new)
         }
         table.derivePurchases(of: row, block: block, calendar: configuration.calendar)
     }
