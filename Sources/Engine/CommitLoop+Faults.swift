@@ -43,10 +43,16 @@ struct Backoff {
 
 extension CommitLoop where Log: ~Copyable {
     /// Calls the log, again and again while the remedy is to retry and a transaction allows it.
+    ///
+    /// - Parameters:
+    ///   - patience: how long, in seconds.
+    ///   - call: the call.
+    /// - Throws: what remains, for `recover`.
     mutating func attempt(
+        patience: Int64 = 5,
         _ call: (inout Self) throws(LogError) -> Void
     ) throws(LoopFault) {
-        let limit = clock.monotonicMicroseconds() + 5_000_000
+        let limit = clock.monotonicMicroseconds() + patience * 1_000_000
         var waits = Backoff()
         while true {
             do throws(LogError) {

@@ -300,7 +300,10 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         let offsets = positions.offsetsToSend(writesModel: transaction.writesModel)
         try attempt { (loop) throws(LogError) in try loop.log.sendOffsets(offsets) }
         let started = clock.monotonicMicroseconds()
-        try attempt { (loop) throws(LogError) in try loop.log.commitTransaction() }
+        // Its outcome may be unknown: then only another commit tells, an abort would be refused.
+        try attempt(patience: 60) { (loop) throws(LogError) in
+            try loop.log.commitTransaction()
+        }
         let now = clock.monotonicMicroseconds()
         commitMicroseconds = (3 * commitMicroseconds + (now - started)) / 4
         core.commit()

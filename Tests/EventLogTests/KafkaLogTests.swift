@@ -176,6 +176,24 @@ struct KafkaLogTests {
         #expect(moved?.reason.contains("segmentd repartition") == true)
     }
 
+    /// Numbers of the protocol (positive) and of the client (negative).
+    @Test(arguments: [
+        (Int32(-144), Remedy.restartProcess, true), (47, .restartProcess, true),
+        (82, .restartProcess, true), (90, .restartProcess, true),
+        (-169, .restartProcess, false), (29, .restartProcess, false),
+        (30, .restartProcess, false), (53, .restartProcess, false),
+        (-185, .retry, false), (-195, .retry, false), (-187, .retry, false),
+        (14, .retry, false), (51, .retry, false), (88, .retry, false),
+        (22, .abortTransaction, false), (25, .abortTransaction, false),
+        (27, .abortTransaction, false), (10, .restartProcess, false),
+    ])
+    func codesMapToTheirRemedies(number: Int32, remedy: Remedy, isFenced: Bool) {
+        let error = KafkaError.make(number: number, operation: "test")
+        #expect(error.remedy == remedy, "\(error)")
+        #expect(error.isFenced == isFenced, "\(error)")
+        #expect(!error.reason.isEmpty)
+    }
+
     @Test func unknownPropertiesAreNamed() {
         var configuration = KafkaFixture(servers: "127.0.0.1:1").configuration
         configuration.properties["no.such.property"] = "1"

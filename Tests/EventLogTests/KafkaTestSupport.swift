@@ -87,7 +87,8 @@ struct KafkaFixture {
                 partition: partition,
                 key: key.span,
                 value: value.span,
-                timestampMilliseconds: 1_000_000 + Int64(index)
+                // Not a time long ago: the broker's retention would delete the records meanwhile.
+                timestampMilliseconds: nil
             )
         }
         try feeder.flush(timeoutMilliseconds: 20_000)

@@ -8,7 +8,7 @@ enum KafkaError {
     ///   - code: what the client answered.
     ///   - operation: what was attempted, as in "could not ...".
     ///   - reason: words to use instead of the client's general ones.
-    /// - Returns: the fault with its remedy.
+    /// - Returns: the error with its remedy.
     static func make(
         _ code: rd_kafka_resp_err_t,
         operation: String,
@@ -21,6 +21,11 @@ enum KafkaError {
             reason: words(for: code, given: reason),
             isFenced: isFenced(code)
         )
+    }
+
+    /// Makes an error of a code's number, as the error callback gets it.
+    static func make(number: Int32, operation: String, reason: String? = nil) -> LogError {
+        make(rd_kafka_resp_err_t(rawValue: number), operation: operation, reason: reason)
     }
 
     /// Makes an error of the client's error object and frees that.
@@ -42,9 +47,12 @@ enum KafkaError {
 
     /// The fatal error a client is in, if it is.
     static func fatal(of client: OpaquePointer, operation: String) -> LogError? {
+        // Asked once per poll: the words are only fetched when there are any.
+        guard unsafe rd_kafka_fatal_error(client, nil, 0) != RD_KAFKA_RESP_ERR_NO_ERROR else {
+            return nil
+        }
         var words = [CChar](repeating: 0, count: 512)
         let code = unsafe rd_kafka_fatal_error(client, &words, words.count)
-        guard code != RD_KAFKA_RESP_ERR_NO_ERROR else { return nil }
         var made = make(code, operation: operation, reason: text(words))
         made.remedy = .restartProcess
         return made
@@ -125,7 +133,7 @@ enum KafkaError {
             }
             return reason
                 + "; check sasl.username and sasl.password. This librdkafka is older than "
-                + "2.6.1 and cannot do SCRAM with Kafka 4: use SASL/PLAIN over TLS, or a newer one"
+                + "2.6.1 and cannot do SCRAM with Kafka 4: use SASL/PLAIN over TLS or a newer one"
         case _ where isAccessDenied(code):
             return reason + "; the broker's access rules do not allow it"
         default:

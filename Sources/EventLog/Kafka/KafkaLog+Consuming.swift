@@ -1,7 +1,17 @@
 internal import CLibrdkafka
 
 extension KafkaLog {
-    /// Fills a batch or reports a change of the assignment, as `TransactionalLog` says.
+    /// Fills a batch, record by record, or reports a change of the assignment.
+    ///
+    /// Batch consumption of librdkafka 2.0.2 may skip offsets and is not used.
+    ///
+    /// - Parameters:
+    ///   - batch: emptied first.
+    ///   - limits: of the batch, and how long to go on filling it.
+    ///   - timeoutMilliseconds: how long to wait for the first record.
+    /// - Returns: records, perhaps none, or one change of the assignment.
+    /// - Throws: `LogError` with `.restartProcess` when fenced, fatal or refused. A missing topic
+    ///   or absent brokers are no error: the client goes on looking; `BrokerConnection` tells.
     public mutating func poll(
         into batch: inout RecordBatch,
         limits: PollLimits,
@@ -11,6 +21,7 @@ extension KafkaLog {
         // Serves the producer's error callback.
         unsafe rd_kafka_poll(producer.handle, 0)
         try checkHealth(operation: "poll")
+        try subscribe()
         let handle = unsafe consumer.handle
         // Only waiting looks at the clock: a busy partition fills the batch first.
         var wait = Deadline(afterMilliseconds: timeoutMilliseconds)
@@ -56,7 +67,12 @@ extension KafkaLog {
         return .records
     }
 
-    /// Starts, or starts again, to consume from offsets, as `TransactionalLog` says.
+    /// Starts, or starts again, to consume exactly these partitions from these offsets.
+    ///
+    /// Whatever was fetched before is dropped.
+    ///
+    /// - Throws: `LogError` with `.retry` when a start must be looked up and no broker answers; the
+    ///   assignment is then unchanged.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         held.drop()
         let list = PartitionList(capacity: offsets.count)
@@ -72,13 +88,19 @@ extension KafkaLog {
         try consumer.assign(list)
     }
 
-    /// Gives revoked partitions back, as `TransactionalLog` says.
+    /// Gives revoked partitions back to the group.
+    ///
+    /// - Throws: `LogError` with `.restartProcess` when the client is in a fatal state.
     public mutating func releaseAssignment() throws(LogError) {
         held.drop()
         try consumer.assign(nil)
     }
 
-    /// Offsets that the group has committed, as `TransactionalLog` says.
+    /// Offsets and metadata the group has committed, topic by topic.
+    ///
+    /// Tries for 30 seconds while offsets of an open transaction are pending.
+    ///
+    /// - Throws: `LogError` with `.retry` after that, `.restartProcess` when refused.
     public mutating func committedOffsets(
         of partitions: [Int32]
     ) throws(LogError) -> [PartitionOffset] {

@@ -13,7 +13,9 @@ extension KafkaLog {
         try unsafe finish(error, operation: operation)
     }
 
-    /// Opens a transaction, as `TransactionalLog` says.
+    /// Opens a transaction; no broker is asked.
+    ///
+    /// - Throws: `LogError` with `.restartProcess` when fenced, fatal or called out of order.
     public mutating func beginTransaction() throws(LogError) {
         try unsafe finish(
             rd_kafka_begin_transaction(producer.handle),
@@ -21,7 +23,14 @@ extension KafkaLog {
         )
     }
 
-    /// Adds one record to the open transaction, as `TransactionalLog` says.
+    /// Adds one record to the open transaction; waits while the client's queue is full.
+    ///
+    /// - Parameters:
+    ///   - record: where to, and ranges of key, value and headers.
+    ///   - bytes: what the ranges point into; copied before the call returns.
+    ///   - headers: what `record.headers` points into.
+    /// - Throws: `LogError`: `.abortTransaction` when the transaction has failed already,
+    ///   `.restartProcess` when fenced, fatal, or the record is larger than `message.max.bytes`.
     public mutating func produce(
         _ record: ProducedRecord,
         bytes: [UInt8],
@@ -53,7 +62,10 @@ extension KafkaLog {
         }
     }
 
-    /// Adds input offsets to the open transaction, as `TransactionalLog` says.
+    /// Adds input offsets to the open transaction; waits for at most five seconds.
+    ///
+    /// - Throws: `LogError`: `.abortTransaction` when the group no longer knows us,
+    ///   `.retry` when the coordinator is away, `.restartProcess` when fenced or fatal.
     public mutating func sendOffsets(_ offsets: [PartitionOffset]) throws(LogError) {
         let list = PartitionList(capacity: offsets.count)
         for offset in offsets {
@@ -82,7 +94,11 @@ extension KafkaLog {
         }
     }
 
-    /// Commits the open transaction, as `TransactionalLog` says.
+    /// Commits the open transaction; waits for at most five seconds.
+    ///
+    /// - Throws: `LogError`: `.retry` when it is not known yet whether it is committed (call again:
+    ///   the client goes on where it was), `.abortTransaction` when it cannot be committed,
+    ///   `.restartProcess` when fenced or fatal.
     public mutating func commitTransaction() throws(LogError) {
         if let error = unsafe rd_kafka_commit_transaction(producer.handle, 5_000) {
             try unsafe failInTransaction(error, operation: "commit the transaction")
@@ -90,7 +106,9 @@ extension KafkaLog {
         configuration.connection.markUp()
     }
 
-    /// Aborts the open transaction, as `TransactionalLog` says.
+    /// Aborts the open transaction; waits for at most five seconds.
+    ///
+    /// - Throws: `LogError`: `.retry` to call again, `.restartProcess` when fenced or fatal.
     public mutating func abortTransaction() throws(LogError) {
         try unsafe finish(
             rd_kafka_abort_transaction(producer.handle, 5_000),
@@ -99,7 +117,9 @@ extension KafkaLog {
         configuration.connection.markUp()
     }
 
-    /// Number of partitions of a topic of ours, as `TransactionalLog` says.
+    /// Number of partitions of a topic that we write to, from the broker.
+    ///
+    /// - Throws: `LogError` with `.retry` when there is no answer or no such topic yet.
     public mutating func partitionCount(of topic: LogTopic) throws(LogError) -> Int {
         try producer.partitionCount(
             of: configuration.name(of: topic),

@@ -1,7 +1,9 @@
 internal import CLibrdkafka
 
 extension KafkaLog {
-    /// Begins to read a partition up to its present high watermark, as `TransactionalLog` says.
+    /// Begins to read one partition from its start up to the high watermark of this moment.
+    ///
+    /// - Throws: `LogError`; `.retry` while the partition has no leader or the broker is away.
     public mutating func beginRestore(
         of topic: LogTopic,
         partition: Int32
@@ -13,7 +15,10 @@ extension KafkaLog {
         try made.begin(name, partition)
     }
 
-    /// Reads on in the restore that was begun, as `TransactionalLog` says.
+    /// Reads on, up to 20,000 records or 8 MiB; waits for the first of them only.
+    ///
+    /// - Throws: `LogError` with `.restartProcess` when access is refused. Other faults end by
+    ///   themselves and show as no progress.
     public mutating func restore(
         into batch: inout RecordBatch,
         timeoutMilliseconds: Int

@@ -11,7 +11,9 @@ internal import CLibrdkafka
 ///
 /// Needs librdkafka 2.0.2 or newer. Brokers without read_committed isolation, such as the client
 /// library's own mock cluster, do for demonstrations and not for exactly once.
-@safe public struct KafkaLog: ~Copyable, TransactionalLog {
+@safe public struct KafkaLog: ~Copyable, TransactionalLog, @unchecked Sendable {
+    // Unchecked: it has one owner, who may hand it to a thread as a whole; what the client's own
+    // threads call touches only the `@Sendable` log closure.
     let configuration: KafkaLogConfiguration
     let callbacks: KafkaCallbacks
     let consumer: KafkaClient
@@ -26,15 +28,16 @@ internal import CLibrdkafka
     var held = HeldRecord()
     /// Starting offsets resolved for partitions that the group never committed.
     ///
-    /// Kept, because a
-    /// rewind to "the end" must not move past what was aborted.
+    /// Kept, because a rewind to "the end" must not move past what was aborted.
     var resolvedStarts: [StartKey: Int64] = [:]
+    /// Whether the consumer has begun to join the group.
+    var isSubscribed = false
     /// Clients and state of restoring.
     var restorer: KafkaRestorer?
     /// When the brokers may be probed again while they are away.
     var nextProbe = Deadline(afterMilliseconds: 0)
 
-    /// Connects nothing yet, but joins the group at the first poll.
+    /// Creates the clients; the group is joined at the first poll.
     ///
     /// - Throws: `LogError` with `.restartProcess` when a property is unknown or invalid.
     public init(_ configuration: KafkaLogConfiguration) throws(LogError) {
@@ -60,12 +63,6 @@ internal import CLibrdkafka
         let inputs = unsafe try Self.handles(of: configuration.eventTopics, consumer)
         let names = LogTopic.allCases.map { configuration.name(of: $0) }
         let outputs = unsafe try Self.handles(of: names, producer)
-        let topics = PartitionList(capacity: configuration.eventTopics.count)
-        for name in configuration.eventTopics { topics.add(name, -1, offset: 0) }
-        let code = unsafe rd_kafka_subscribe(consumer.handle, topics.pointer)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
-            throw KafkaError.make(code, operation: "subscribe to the event topics")
-        }
         // Assigned at the end: a value with a deinit is initialised completely or not at all.
         self.configuration = configuration
         self.callbacks = callbacks
@@ -90,6 +87,21 @@ internal import CLibrdkafka
         restorer = nil
         consumer.destroy()
         producer.destroy()
+    }
+
+    /// Joins the group, once.
+    ///
+    /// Not done at creation: the client joins in the background, and the group would wait for us
+    /// while older producers are still being fenced.
+    mutating func subscribe() throws(LogError) {
+        guard !isSubscribed else { return }
+        let topics = PartitionList(capacity: configuration.eventTopics.count)
+        for name in configuration.eventTopics { topics.add(name, -1, offset: 0) }
+        let code = unsafe rd_kafka_subscribe(consumer.handle, topics.pointer)
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError.make(code, operation: "subscribe to the event topics")
+        }
+        isSubscribed = true
     }
 
     private static func handles(

@@ -12,9 +12,8 @@ public enum LogStart: Sendable, Equatable {
 public struct KafkaLogConfiguration: Sendable {
     /// Properties of librdkafka under its own names, for example `bootstrap.servers`.
     ///
-    /// What exactly
-    /// once depends on (isolation, idempotence, offset storage, assignment strategy) is always set
-    /// by the log itself.
+    /// What exactly once depends on (isolation, idempotence, offset storage, assignment strategy)
+    /// is always set by the log itself.
     public var properties: [String: String]
     /// Consumer group.
     public var group: String
@@ -125,6 +124,9 @@ extension KafkaLogConfiguration {
             "client.id": "segmentd",
             "session.timeout.ms": "10000",
             "max.poll.interval.ms": "1800000",
+            // A rewind waits for the fetch under way, which at the end of a partition is a long
+            // poll.
+            "fetch.wait.max.ms": "100",
             // An offset that retention overtook goes on at the oldest record that is left.
             "auto.offset.reset": "earliest",
         ]

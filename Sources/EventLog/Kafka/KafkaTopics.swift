@@ -28,7 +28,7 @@ public enum KafkaTopics {
             throw error(
                 "PARTITION_COUNT",
                 "use changelog topic \(configuration.changelogTopic)",
-                "it has \(changelog) partitions and the input has \(inputCount), so keys moved; "
+                "it has \(changelog) partitions and the input \(inputCount), so keys have moved; "
                     + "stop all workers of the group and run segmentd repartition"
             )
         }

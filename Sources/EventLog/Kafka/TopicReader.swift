@@ -1,4 +1,5 @@
 internal import CLibrdkafka
+import Glibc
 
 /// Reads a whole topic once, from the start to the end of the moment, for verifiers and tools.
 @safe public struct TopicReader: ~Copyable {
@@ -55,14 +56,16 @@ internal import CLibrdkafka
     ) throws(LogError) -> Int {
         let deadline = Deadline(afterMilliseconds: timeoutMilliseconds)
         let count = try client.partitionCount(of: topic, timeoutMilliseconds: 5_000)
+        guard count > 0 else {
+            throw KafkaError.make(
+                RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE,
+                operation: "read \(topic)"
+            )
+        }
         let list = PartitionList(capacity: count)
         var ends: [Int32: Int64] = [:]
         for partition in 0..<Int32(count) {
-            let range = try client.watermarks(
-                of: topic,
-                partition: partition,
-                timeoutMilliseconds: 5_000
-            )
+            let range = try range(of: topic, partition, deadline)
             guard !range.isEmpty else { continue }
             ends[partition] = range.upperBound
             list.add(topic, partition, offset: Int64(RD_KAFKA_OFFSET_BEGINNING))
@@ -83,6 +86,28 @@ internal import CLibrdkafka
         }
         try client.assign(nil)
         return total
+    }
+
+    /// Offsets of a partition; a topic just created has no leader for a moment.
+    private func range(
+        of topic: String,
+        _ partition: Int32,
+        _ deadline: Deadline
+    ) throws(LogError) -> Range<Int64> {
+        while true {
+            do throws(LogError) {
+                return try client.watermarks(
+                    of: topic,
+                    partition: partition,
+                    timeoutMilliseconds: 5_000
+                )
+            } catch {
+                guard error.remedy == .retry, deadline.remainingMilliseconds > 0 else {
+                    throw error
+                }
+                usleep(50_000)
+            }
+        }
     }
 
     /// Fills one batch and strikes out the partitions whose end was reached.
