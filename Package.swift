@@ -140,6 +140,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["Engine", "EventLog", "Segmentation", "ShopSimulator", "TestSupport"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],
