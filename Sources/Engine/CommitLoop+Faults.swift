@@ -71,7 +71,7 @@ extension CommitLoop where Log: ~Copyable {
     /// The one place where faults are told apart.
     ///
     /// - Returns: how the loop ends, nil when it goes on.
-    mutating func recover(from fault: LoopFault, after waits: inout Backoff) -> CommitLoopEnd? {
+    mutating func recover(from fault: LoopFault) -> CommitLoopEnd? {
         switch fault {
         case .restore(let reason): return .corruptState(reason)
         case .log(let error):

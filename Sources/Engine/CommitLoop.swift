@@ -74,6 +74,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var producedHeaders: [HeaderView] = []
     var positions = PartitionPositions()
     var transaction = OpenTransaction()
+    var waits = Backoff()
+    private var isInitialised = false
     var commitMicroseconds: Int64 = 5_000
     var lastModelRead: Int64 = 0
     var transactions = 0
@@ -118,33 +120,47 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     /// - Parameter shouldStop: asked once a turn.
     /// - Returns: why it ended.
     public mutating func run(until shouldStop: () -> Bool) -> CommitLoopEnd {
-        let end = runToEnd(until: shouldStop)
+        while !shouldStop() {
+            if let end = turnOnce() { return end }
+        }
+        return stop()
+    }
+
+    /// Runs one turn, so that a simulation can let several loops take turns on one thread.
+    ///
+    /// - Returns: why the loop ended, nil when it goes on; after an end it is of no use.
+    package mutating func turnOnce() -> CommitLoopEnd? {
+        do throws(LoopFault) {
+            if !isInitialised {
+                try attempt { (loop) throws(LogError) in try loop.log.initTransactions() }
+                isInitialised = true
+            }
+            try turn()
+            waits.reset()
+        } catch {
+            if let end = recover(from: error) {
+                close()
+                return end
+            }
+        }
+        board.turned()
+        mailbox.answer(from: &core)
+        publishStatus(force: false)
+        return nil
+    }
+
+    /// Commits what is open and ends.
+    package mutating func stop() -> CommitLoopEnd {
+        let end = drain()
+        close()
+        return end
+    }
+
+    private mutating func close() {
         publishStatus(force: true)
         mailbox.close()
         log.close()
         board.move(to: .stopped, atMilliseconds: clock.wallMilliseconds())
-        return end
-    }
-
-    private mutating func runToEnd(until shouldStop: () -> Bool) -> CommitLoopEnd {
-        var waits = Backoff()
-        var isInitialised = false
-        while !shouldStop() {
-            do throws(LoopFault) {
-                if !isInitialised {
-                    try attempt { (loop) throws(LogError) in try loop.log.initTransactions() }
-                    isInitialised = true
-                }
-                try turn()
-                waits.reset()
-            } catch {
-                if let end = recover(from: error, after: &waits) { return end }
-            }
-            board.turned()
-            mailbox.answer(from: &core)
-            publishStatus(force: false)
-        }
-        return drain()
     }
 
     /// One turn: poll, apply, and commit when it is time.
@@ -324,8 +340,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             try commit()
             return .drained
         } catch {
-            var waits = Backoff()
-            return recover(from: error, after: &waits) ?? .drained
+            return recover(from: error) ?? .drained
         }
     }
 }
