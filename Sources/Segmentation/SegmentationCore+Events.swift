@@ -102,6 +102,7 @@ extension SegmentationCore {
                 counters.suppressed += 1
                 return
             }
+            advanceLandmarks(to: event.time)
             row = table.insert(hash: event.customerHash, id: id, range: event.customer)
             table.setLife(row, life)
             table.setClock(row, Int64.min)
@@ -112,6 +113,7 @@ extension SegmentationCore {
                 counters.duplicates += 1
                 return
             }
+            advanceLandmarks(to: event.time)
             statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
             table.touch(row)
         }
@@ -288,10 +290,7 @@ extension SegmentationCore {
         let index = Int(partition)
         while partitionClocks.count <= index { partitionClocks.append(Int64.min) }
         partitionClocks[index] = max(partitionClocks[index], clock)
-        if clock > greatestEventTime {
-            greatestEventTime = clock
-            advanceLandmarks(to: clock)
-        }
+        greatestEventTime = max(greatestEventTime, clock)
     }
 
     /// The customer disappears from table, statistics and outputs; a keyed hash and a time stay.

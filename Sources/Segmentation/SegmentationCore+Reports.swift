@@ -7,11 +7,11 @@ extension SegmentationCore {
     /// Moves the event clock on to a moment without an event, as the end of `replay --as-of` does.
     public mutating func advanceClock(to time: Int64) {
         guard time > greatestEventTime else { return }
+        advanceLandmarks(to: time)
         greatestEventTime = time
         for index in partitionClocks.indices {
             partitionClocks[index] = max(partitionClocks[index], time)
         }
-        advanceLandmarks(to: time)
     }
 
     /// Rows up to `limit`, as CSV lines of the customer table: id, one column per feature, missing
