@@ -5,7 +5,11 @@ import Segmentation
 extension CommitLoop where Log: ~Copyable {
     /// Produces what the core gathered, and forgets it.
     mutating func produceOutput() throws(LoopFault) {
-        guard !output.records.isEmpty else { return }
+        guard !output.records.isEmpty else {
+            // Rejections of the batch may be there alone; the next batch must not find them.
+            output.removeAll()
+            return
+        }
         producedHeaders.removeAll(keepingCapacity: true)
         for header in output.headers {
             producedHeaders.append(HeaderView(name: header.name, value: header.value))
