@@ -99,13 +99,15 @@ extension CommitLoop where Log: ~Copyable {
             positions.abort()
             transaction = OpenTransaction()
         }
+        // The rewind brings them again.
+        if unfinished == .records { unfinished = nil }
         var waits = Backoff()
         let limit = clock.monotonicMicroseconds() + 30_000_000
         while true {
             do throws(LogError) {
                 if wasOpen { try log.abortTransaction() }
                 // Partitions that are being taken away are given up next, not consumed again.
-                if !positions.partitions.isEmpty && pendingChange == nil {
+                if !positions.partitions.isEmpty && unfinished == nil {
                     try log.startConsuming(from: positions.committed)
                 }
                 return nil

@@ -75,6 +75,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var positions = PartitionPositions()
     var transaction = OpenTransaction()
     var waits = Backoff()
+    /// What the last poll brought, until it is dealt with: a fault may come between, and no poll says it
+    /// twice.
+    var unfinished: PollResult?
     private var isInitialised = false
     var commitMicroseconds: Int64 = 5_000
     var lastModelRead: Int64 = 0
@@ -82,9 +85,6 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var aborted = 0
     var publishedVersion = -1
     var nextStatus: Int64 = 0
-    /// A change of the assignment that has not been carried out to its end: a fault on the way must
-    /// not lose it, for the group does not say it twice.
-    var pendingChange: PollResult?
 
     /// What the open transaction holds so far.
     struct OpenTransaction {
@@ -166,21 +166,17 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     /// One turn: poll, apply, and commit when it is time.
     private mutating func turn() throws(LoopFault) {
         let result: PollResult
-        if let pendingChange { result = pendingChange } else { result = try poll() }
+        if let unfinished { result = unfinished } else { result = try poll() }
+        unfinished = result
         switch result {
-        case .assigned(let partitions):
-            pendingChange = result
-            try takeOver(partitions)
-            pendingChange = nil
-        case .revoked(let partitions, let isLost):
-            pendingChange = result
-            try giveUp(partitions, isLost: isLost)
-            pendingChange = nil
-        case .records:
-            if !batch.records.isEmpty { try applyBatch() }
-            try learn()
-            if isCommitDue { try commit() }
+        case .assigned(let partitions): try takeOver(partitions)
+        case .revoked(let partitions, let isLost): try giveUp(partitions, isLost: isLost)
+        case .records: if !batch.records.isEmpty { try applyBatch() }
         }
+        unfinished = nil
+        guard result == .records else { return }
+        try learn()
+        if isCommitDue { try commit() }
     }
 
     private mutating func poll() throws(LoopFault) -> PollResult {
