@@ -1,0 +1,49 @@
+import Engine
+import EventLog
+import Segmentation
+import TestSupport
+
+/// One process: a commit loop over a log of its own, run turn by turn.
+final class SimulatedWorker {
+    private var loop: CommitLoop<ModelLog, VirtualClock>
+
+    init(
+        broker: ModelBroker,
+        instance: String,
+        plan: FaultPlan,
+        model: SegmentModel?,
+        configuration: CommitLoopConfiguration
+    ) {
+        var configuration = configuration
+        configuration.isModelGiven = model != nil
+        configuration.eventTopics = [SimulationInput.eventTopic]
+        loop = CommitLoop(
+            log: ModelLog(
+                broker: broker,
+                configuration: ModelLogConfiguration(
+                    group: SimulationInput.group,
+                    instance: instance,
+                    eventTopics: [SimulationInput.eventTopic]
+                ),
+                plan: plan
+            ),
+            core: SegmentationCore(
+                configuration: SimulationInput.configuration(learning: model == nil),
+                model: model
+            ),
+            clock: broker.clock,
+            board: StatusBoard(sinceMilliseconds: broker.clock.wallMilliseconds()),
+            mailbox: Mailbox(),
+            configuration: configuration,
+            report: { _ in }
+        )
+    }
+
+    /// Runs one turn.
+    ///
+    /// - Returns: why the process ended, nil while it lives.
+    func turn() -> CommitLoopEnd? { loop.turnOnce() }
+
+    /// Ends as SIGTERM does it.
+    func stop() -> CommitLoopEnd { loop.stop() }
+}

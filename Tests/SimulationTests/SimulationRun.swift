@@ -1,0 +1,131 @@
+import Engine
+import Segmentation
+import TestSupport
+
+/// One run: a broker, an input, workers that take turns, and faults; all of it follows from the plan.
+struct SimulationRun {
+    /// What one run is made of.
+    struct Plan {
+        var input: SimulationInput
+        /// A given model, nil to learn.
+        var model: SegmentModel?
+        /// Instance names of the workers; more than one take turns at random.
+        var instances = ["a"]
+        var faults: FaultPlan
+        var loop = CommitLoopConfiguration()
+        var broker = ModelBroker.Settings()
+        /// Records that are in the topic before the first worker starts.
+        var recordsBefore = 0
+        /// Chance that a living worker is told to stop at a turn, in thousandths.
+        var stopsPerMille = 0
+        /// Seed of the interleaving.
+        var seed: UInt64
+    }
+
+    /// Wall clock at the start: the end of the shop's time.
+    static let wallMilliseconds: Int64 = 1_782_864_000_000
+    /// A run that takes more turns than that never ends.
+    static let turnsMax = 6_000
+    /// Starts of processes, at most: every fault costs one at most, and every stop.
+    static let startsMax = 80
+
+    let plan: Plan
+    let broker: ModelBroker
+    /// Whether all input was committed within the bounds.
+    private(set) var isFinished = false
+    /// Why processes ended, in order.
+    private(set) var ends: [CommitLoopEnd] = []
+    private(set) var turns = 0
+    private var starts = 0
+    private var appended = 0
+    private var random: SplitMix64
+    private var workers: [SimulatedWorker?]
+
+    init(_ plan: Plan) {
+        self.plan = plan
+        random = SplitMix64(seed: plan.seed)
+        workers = plan.instances.map { _ in nil }
+        broker = ModelBroker(
+            clock: VirtualClock(wallMilliseconds: Self.wallMilliseconds),
+            settings: plan.broker
+        )
+        for name in [SimulationInput.eventTopic, "segments", "changelog"] {
+            broker.createTopic(name, partitions: SimulationInput.partitionCount)
+        }
+        for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
+    }
+
+    /// Runs until all input is committed, then stops the workers and lets time pass.
+    mutating func run() {
+        append(plan.recordsBefore)
+        while turns < Self.turnsMax && starts <= Self.startsMax {
+            if isCommitted {
+                isFinished = true
+                break
+            }
+            if appended < plan.input.records.count { append(random.below(12)) }
+            turn()
+        }
+        // A model may still be bringing its rows up to date.
+        if plan.model == nil { for _ in 0..<20 { turn() } }
+        for index in workers.indices {
+            if let worker = workers[index] { ends.append(worker.stop()) }
+            workers[index] = nil
+        }
+        // What a crash left open is aborted by then.
+        let patience = broker.settings.transactionTimeoutMilliseconds * 4
+        broker.clock.sleep(milliseconds: patience)
+    }
+
+    private mutating func turn() {
+        turns += 1
+        let index = workers.count == 1 ? 0 : random.below(workers.count)
+        if random.below(60) == 0 { broker.compact("changelog") }
+        if random.below(60) == 0 { broker.compact("model") }
+        guard let worker = workers[index] else {
+            starts += 1
+            workers[index] = SimulatedWorker(
+                broker: broker,
+                instance: plan.instances[index],
+                plan: plan.faults,
+                model: plan.model,
+                configuration: plan.loop
+            )
+            return
+        }
+        let isToldToStop = random.below(1000) < plan.stopsPerMille
+        if let end = isToldToStop ? worker.stop() : worker.turn() {
+            ends.append(end)
+            workers[index] = nil
+        }
+    }
+
+    private mutating func append(_ count: Int) {
+        for record in plan.input.records[appended...].prefix(count) {
+            broker.append(
+                SimulationInput.eventTopic,
+                partition: record.partition,
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+                timestamp: record.timestamp
+            )
+            appended += 1
+        }
+    }
+
+    /// Whether the group has committed everything that there is to come.
+    private var isCommitted: Bool {
+        guard appended == plan.input.records.count else { return false }
+        return (0..<Int32(SimulationInput.partitionCount)).allSatisfy { partition in
+            let topic = SimulationInput.eventTopic
+            let end = broker.highWatermark(topic, partition: partition)
+            let offset = broker.committedOffset(
+                group: SimulationInput.group,
+                topic: topic,
+                partition: partition
+            )
+            return end == 0 || offset == end
+        }
+    }
+}
