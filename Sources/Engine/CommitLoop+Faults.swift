@@ -94,7 +94,8 @@ extension CommitLoop where Log: ~Copyable {
         aborted += 1
         let wasOpen = transaction.isOpen
         if wasOpen {
-            core.abort()
+            // Kept, what is done again would count twice.
+            if configuration.mutation == .pendingLayerKept { core.commit() } else { core.abort() }
             output.removeAll()
             positions.abort()
             transaction = OpenTransaction()
@@ -107,7 +108,10 @@ extension CommitLoop where Log: ~Copyable {
             do throws(LogError) {
                 if wasOpen { try log.abortTransaction() }
                 // Partitions that are being taken away are given up next, not consumed again.
-                if !positions.partitions.isEmpty && unfinished == nil {
+                // Without the rewind, what was aborted would never be read again.
+                if !positions.partitions.isEmpty, unfinished == nil,
+                    configuration.mutation != .rewindForgotten
+                {
                     try log.startConsuming(from: positions.committed)
                 }
                 return nil

@@ -28,6 +28,8 @@ public struct CommitLoopConfiguration: Sendable {
     public var isModelGiven = false
     /// Input topics, for lag.
     public var eventTopics: [String] = []
+    /// A bug for the simulation to find.
+    package var mutation: EngineMutation?
 
     /// Creates the defaults.
     public init() {}
@@ -306,16 +308,15 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     /// Ends the open transaction: changelog, offsets, commit; then the pending layer is the
     /// committed one.
     mutating func commit() throws(LoopFault) {
+        if configuration.mutation == .commitBeforeProduce {
+            // A crash from here on leaves offsets without their rows.
+            _ = try commitLog()
+            try attempt { (loop) throws(LogError) in try loop.log.beginTransaction() }
+        }
         core.expireSuppressions(into: &output)
         core.appendChangelog(into: &output)
         try produceOutput()
-        let offsets = positions.offsetsToSend(writesModel: transaction.writesModel)
-        try attempt { (loop) throws(LogError) in try loop.log.sendOffsets(offsets) }
-        let started = clock.monotonicMicroseconds()
-        // Its outcome may be unknown: then only another commit tells, an abort would be refused.
-        try attempt(patience: 60) { (loop) throws(LogError) in
-            try loop.log.commitTransaction()
-        }
+        let started = try commitLog()
         let now = clock.monotonicMicroseconds()
         commitMicroseconds = (3 * commitMicroseconds + (now - started)) / 4
         core.commit()
@@ -325,6 +326,20 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         board.update { $0.transactionDurations.add(seconds: max(0, seconds)) }
         board.update { $0.outputsByType["tombstone", default: 0] += transaction.tombstones }
         transaction = OpenTransaction()
+    }
+
+    /// Sends the offsets and commits.
+    ///
+    /// - Returns: when the commit began, monotonic, in microseconds.
+    private mutating func commitLog() throws(LoopFault) -> Int64 {
+        let offsets = positions.offsetsToSend(writesModel: transaction.writesModel)
+        try attempt { (loop) throws(LogError) in try loop.log.sendOffsets(offsets) }
+        let started = clock.monotonicMicroseconds()
+        // Its outcome may be unknown: then only another commit tells, an abort would be refused.
+        try attempt(patience: 60) { (loop) throws(LogError) in
+            try loop.log.commitTransaction()
+        }
+        return started
     }
 
     private mutating func drain() -> CommitLoopEnd {

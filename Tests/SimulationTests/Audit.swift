@@ -7,8 +7,12 @@ struct Audit {
     let run: SimulationRun
     private(set) var problems: [String] = []
 
-    /// - Parameter expected: what a core alone makes of the input; nil for a run that learns, whose
-    ///   models depend on when it was interrupted.
+    /// Audits a run that has ended.
+    ///
+    /// - Parameters:
+    ///   - run: the run.
+    ///   - expected: what a core alone makes of the input; nil for a run that learns, whose models depend
+    ///     on when it was interrupted.
     init(_ run: SimulationRun, expected: Recomputation?) {
         self.run = run
         if !run.isFinished {

@@ -2,7 +2,9 @@ import TestSupport
 
 /// Draws the faults of one run: every kind at every call of the log, before and after it.
 enum FaultDraw {
-    /// Kinds that a run draws from. Numbers are within and beyond the patience of loop and broker.
+    /// Kinds that a run draws from.
+    ///
+    /// Numbers are within and beyond the patience of loop and broker.
     static let kinds: [Fault.Kind] = [
         .retriable, .abortable, .fatal, .fenced, .crash, .rebalance, .expulsion,
         .unavailable(calls: 3), .unavailable(calls: 40), .stall(milliseconds: 15_000),

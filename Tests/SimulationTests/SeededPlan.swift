@@ -9,7 +9,7 @@ struct SeededPlan {
         var expected: Recomputation
     }
 
-    let plan: SimulationRun.Plan
+    var plan: SimulationRun.Plan
     /// What has to come out; nil for a run that learns.
     let expected: Recomputation?
 

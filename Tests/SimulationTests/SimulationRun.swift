@@ -11,6 +11,9 @@ struct SimulationRun {
         var model: SegmentModel?
         /// Instance names of the workers; more than one take turns at random.
         var instances = ["a"]
+        /// The workers follow on each other instead: each starts when the one before has died, and the last
+        /// starts again.
+        var isRelay = false
         var faults: FaultPlan
         var loop = CommitLoopConfiguration()
         var broker = ModelBroker.Settings()
@@ -44,7 +47,7 @@ struct SimulationRun {
     init(_ plan: Plan) {
         self.plan = plan
         random = SplitMix64(seed: plan.seed)
-        workers = plan.instances.map { _ in nil }
+        workers = plan.isRelay ? [nil] : plan.instances.map { _ in nil }
         broker = ModelBroker(
             clock: VirtualClock(wallMilliseconds: Self.wallMilliseconds),
             settings: plan.broker
@@ -83,10 +86,11 @@ struct SimulationRun {
         if random.below(60) == 0 { broker.compact("changelog") }
         if random.below(60) == 0 { broker.compact("model") }
         guard let worker = workers[index] else {
+            let place = plan.isRelay ? min(starts, plan.instances.count - 1) : index
             starts += 1
             workers[index] = SimulatedWorker(
                 broker: broker,
-                instance: plan.instances[index],
+                instance: plan.instances[place],
                 plan: plan.faults,
                 model: plan.model,
                 configuration: plan.loop
