@@ -77,8 +77,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var positions = PartitionPositions()
     var transaction = OpenTransaction()
     var waits = Backoff()
-    /// What the last poll brought, until it is dealt with: a fault may come between, and no poll says it
-    /// twice.
+    /// What the last poll brought, until it is dealt with: a fault may come between, and no poll
+    /// says it twice.
     var unfinished: PollResult?
     private var isInitialised = false
     var commitMicroseconds: Int64 = 5_000

@@ -263,8 +263,8 @@ struct EventDecoder: ~Copyable {
             if found.fault == 1 { throw Rejection(.wrongType, "categories") }
             if found.fault == 2 { throw Rejection(.outOfRange, "categories") }
             let declared = found.amounts.total
-            // Half a cent, and what the rounding of a sum of decimal fractions leaves; an infinite sum
-            // is refused too.
+            // Half a cent, and what the rounding of a sum of decimal fractions leaves; an infinite
+            // sum is refused too.
             guard declared + found.undeclared <= amount + 0.005 + 1e-12 * max(1, amount) else {
                 throw Rejection(.outOfRange, "categories exceed amount")
             }

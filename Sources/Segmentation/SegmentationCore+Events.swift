@@ -248,7 +248,8 @@ extension SegmentationCore {
         store(new, replacing: old, at: position, of: row)
     }
 
-    /// Moves an entry to a moment: the mark of its old day stays behind, that of the new one counts.
+    /// Moves an entry to a moment: the mark of its old day stays behind, that of the new one
+    /// counts.
     private func markDay(of entry: inout LedgerEntry, at time: Int64, _ row: Int) {
         entry.time = time
         entry.isDayCountedOutside = table.isDayCounted(
@@ -269,7 +270,8 @@ extension SegmentationCore {
         if position >= 0 {
             block.replace(new, at: position)
         } else {
-            // Appended before the oldest leave, so that it is marked when one of its day is among them.
+            // Appended before the oldest leave, so that it is marked when one of its day is among
+            // them.
             block.append(new)
             while block.ledgerCount > configuration.ledgerOrders {
                 let leaving = block.removeFirst()

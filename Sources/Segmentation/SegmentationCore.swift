@@ -186,8 +186,8 @@ public struct SegmentationCore: ~Copyable {
 
     /// Moves the landmarks of decayed slots on, so that sums stay in range.
     ///
-    /// Never between the mark of a row and its decision: a flush there would take the row's new segment for
-    /// one that the sums know already.
+    /// Never between the mark of a row and its decision: a flush there would take the row's new
+    /// segment for one that the sums know already.
     mutating func advanceLandmarks(to time: Int64) {
         guard time > greatestEventTime else { return }
         for (index, decay) in schema.decays.enumerated() {

@@ -8,7 +8,8 @@ struct OrderLedgerTests {
     private static let day = TestConfiguration.day
     private static let start = TestConfiguration.start
 
-    /// At most 8 events about at most 8 orders; ids are unique, times of one order's versions differ.
+    /// At most 8 events about at most 8 orders; ids are unique, times of one order's versions
+    /// differ.
     private static func events(_ random: inout SeededGenerator) -> [String] {
         let orders = 1 + random.next(below: 4)
         let count = 1 + random.next(below: 8)

@@ -11,8 +11,8 @@ struct Audit {
     ///
     /// - Parameters:
     ///   - run: the run.
-    ///   - expected: what a core alone makes of the input; nil for a run that learns, whose models depend
-    ///     on when it was interrupted.
+    ///   - expected: what a core alone makes of the input; nil for a run that learns, whose models
+    ///     depend on when it was interrupted.
     init(_ run: SimulationRun, expected: Recomputation?) {
         self.run = run
         if !run.isFinished {
@@ -117,8 +117,8 @@ struct Audit {
         var model_version: Int
     }
 
-    /// Revisions of a life count 1, 2, 3 and so on, segments follow on each other, and the row that was
-    /// kept agrees with the last record.
+    /// Revisions of a life count 1, 2, 3 and so on, segments follow on each other, and the row that
+    /// was kept agrees with the last record.
     private mutating func checkHistories() {
         let (decoder, records) = (JSONDecoder(), run.broker.readCommitted("segments"))
         var last: [[UInt8]: Record] = [:]

@@ -2,7 +2,8 @@ import Engine
 import Segmentation
 import TestSupport
 
-/// One run: a broker, an input, workers that take turns, and faults; all of it follows from the plan.
+/// One run: a broker, an input, workers that take turns, and faults; all of it follows from the
+/// plan.
 struct SimulationRun {
     /// What one run is made of.
     struct Plan {
@@ -11,8 +12,8 @@ struct SimulationRun {
         var model: SegmentModel?
         /// Instance names of the workers; more than one take turns at random.
         var instances = ["a"]
-        /// The workers follow on each other instead: each starts when the one before has died, and the last
-        /// starts again.
+        /// The workers follow on each other instead: each starts when the one before has died, and
+        /// the last starts again.
         var isRelay = false
         var faults: FaultPlan
         var loop = CommitLoopConfiguration()

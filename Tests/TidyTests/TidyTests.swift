@@ -30,22 +30,23 @@ import Testing
         ],
         "AdminServer": ["Engine", "Hummingbird", "Logging", "ServiceLifecycle"],
         "ShopSimulator": ["Foundation", "Glibc"],
+        "Settings": ["AdminServer", "Segmentation", "Logging", "Yams", "Foundation"],
         "segmentd": [
-            "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation", "ShopSimulator",
-            "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Yams", "Foundation",
+            "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation", "Settings",
+            "ShopSimulator", "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals",
+            "Foundation",
             "FoundationNetworking",
             "Glibc", "Synchronization",
         ],
         "Benchmarks": [
-            "Engine", "EventLog", "Kernels", "OnlineLearning", "Segmentation", "ShopSimulator",
-            "Foundation", "Glibc", "Synchronization",
+            "Engine", "OnlineLearning", "Segmentation", "Settings", "Foundation",
         ],
     ]
 
     /// Modules that only one folder may import.
     private static let folders: [String: String] = [
         "CLibrdkafka": "Sources/EventLog/Kafka/",
-        "Yams": "Sources/segmentd/Configuration/",
+        "Yams": "Sources/Settings/",
     ]
 
     @Test func unsafeStandsOnlyInItsPlaces() throws {
@@ -108,6 +109,10 @@ import Testing
         for file in try SourceText.all() {
             #expect(file.lines.count <= 500, "\(file.path) has \(file.lines.count) lines")
             for (index, line) in file.lines.enumerated() where line.count > 100 {
+                // Records of the contract stand in tests as they are, each on one line.
+                if file.path.hasPrefix("Tests/"), line.contains("\\\"") || line.contains("\"#") {
+                    continue
+                }
                 Issue.record("\(file.path):\(index + 1): \(line.count) columns")
             }
         }

@@ -163,8 +163,8 @@ struct DemoCommand: AsyncParsableCommand {
         }
         let flags = status.outputsByType["churn.changed"] ?? 0
         lines.append(
-            "published: "
-                + "\(Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)) segment.changed, "
+            "published: " + Terminal.grouped(status.outputsByType["segment.changed"] ?? 0)
+                + " segment.changed, "
                 + "\(Terminal.grouped(flags)) churn.changed"
         )
         lines.append(
