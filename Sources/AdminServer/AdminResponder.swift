@@ -57,12 +57,14 @@ struct AdminResponder: Sendable {
     ///   - method: as in HTTP; only GET and HEAD change nothing, and so only they are allowed.
     ///   - path: percent-encoded as it came, so that a slash within a customer id is none between
     ///     parts.
+    ///   - query: what stands behind the question mark, empty without one.
     ///   - service: what the address serves.
     ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
     /// - Returns: the answer, an error included.
     func reply(
         method: String,
         path: String,
+        query: String = "",
         of service: Service,
         wallMilliseconds: Int64
     ) async -> AdminReply {
@@ -75,6 +77,7 @@ struct AdminResponder: Sendable {
         case ("/metrics", _): return metrics(wallMilliseconds: wallMilliseconds)
         case ("/api/status", .everything): return status()
         case ("/api/model", .everything): return model()
+        case ("/api/export", .everything): return await export(query)
         case (_, .everything) where path.hasPrefix(Self.customers):
             let id = path.dropFirst(Self.customers.count)
             if !id.contains("/") { return await customer(String(id)) }
@@ -129,11 +132,33 @@ struct AdminResponder: Sendable {
         guard let id = Self.percentDecoded(segment), !id.isEmpty else {
             return .error(400, "the customer id is not percent-encoded UTF-8")
         }
+        return await ask(.explain(customer: id)) { .json($0) }
+    }
+
+    /// A slice of the customer table, with the row to go on from in the first line.
+    ///
+    /// - Parameter query: `from=N`, the row to begin at; from the start without it.
+    /// - Returns: the slice, or an error.
+    func export(_ query: String) async -> AdminReply {
+        let text = query.isEmpty ? "0" : query.hasPrefix("from=") ? String(query.dropFirst(5)) : ""
+        // A row number is an Int32 at most; `+1` is none.
+        guard text.allSatisfy(\.isNumber), let row = Int32(text) else {
+            return .error(400, "the query must be from=N, a row number that an answer named")
+        }
+        return await ask(.export(from: Int(row))) {
+            AdminReply(status: 200, contentType: "text/csv; charset=utf-8", body: $0)
+        }
+    }
+
+    private func ask(
+        _ request: Mailbox.Request,
+        _ reply: (String) -> AdminReply
+    ) async -> AdminReply {
         do throws(MailboxError) {
-            guard let answer = try await mailbox.ask(customer: id, limit: answerLimit) else {
+            guard let answer = try await mailbox.ask(request, limit: answerLimit) else {
                 return .error(404, "unknown customer")
             }
-            return .json(String(decoding: answer, as: UTF8.self))
+            return reply(String(decoding: answer, as: UTF8.self))
         } catch {
             return switch error {
             case .full: .error(503, "too many questions are waiting, ask again")

@@ -81,6 +81,7 @@ public struct AdminServer: Service {
                 let reply = await responder.reply(
                     method: request.method.rawValue,
                     path: request.uri.path,
+                    query: request.uri.query ?? "",
                     of: service,
                     wallMilliseconds: wallMilliseconds()
                 )

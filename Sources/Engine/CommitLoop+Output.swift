@@ -169,9 +169,20 @@ extension EngineStatus.Model {
 }
 
 extension Mailbox {
-    /// Answers questions about customers from the core.
+    /// Rows of the customer table in one answer: some milliseconds of the engine's thread.
+    static let exportRowsMax = 5_000
+
+    /// Answers questions from the core.
     func answer(from core: inout SegmentationCore) {
-        drain { request in core.explain(customer: Array(request.customer.utf8)) }
+        drain { request in
+            switch request {
+            case .explain(let customer): return core.explain(customer: Array(customer.utf8))
+            case .export(let row):
+                var lines: [UInt8] = []
+                let next = core.appendExport(from: row, limit: Self.exportRowsMax, into: &lines)
+                return Array((next.map(String.init) ?? "").utf8) + [UInt8(ascii: "\n")] + lines
+            }
+        }
     }
 }
 

@@ -19,9 +19,13 @@ public enum MailboxError: Error, Sendable, Equatable {
 /// cancellation, or `close`.
 public final class Mailbox: Sendable {
     /// A question that the engine answers.
-    public struct Request: Sendable, Equatable {
-        /// Customer id, as in the record key.
-        public let customer: String
+    public enum Request: Sendable, Equatable {
+        /// One customer, by the id of the record key; answered with JSON.
+        case explain(customer: String)
+        /// The customer table from a row on; answered with a slice of it as CSV.
+        ///
+        /// The first line of the answer is the row to go on from, empty at the end.
+        case export(from: Int)
     }
 
     private struct Letter {
@@ -51,16 +55,15 @@ public final class Mailbox: Sendable {
         self.capacity = capacity
     }
 
-    /// Asks for a customer and waits for the engine's answer.
+    /// Asks and waits for the engine's answer.
     ///
     /// - Parameters:
-    ///   - customer: customer id, as in the record key.
+    ///   - request: what is asked.
     ///   - limit: longest wait.
-    /// - Returns: the explanation as JSON in UTF-8, nil for a customer that this worker does not
-    ///   know.
+    /// - Returns: the answer in UTF-8, nil for a customer that this worker does not know.
     /// - Throws: `MailboxError`; all but `stopped` may be tried again.
     public func ask(
-        customer: String,
+        _ request: Request,
         limit: Duration = .seconds(2)
     ) async throws(MailboxError) -> [UInt8]? {
         let ticket = state.withLock { state in
@@ -83,7 +86,7 @@ public final class Mailbox: Sendable {
                     self.post(
                         Letter(
                             ticket: ticket,
-                            request: Request(customer: customer),
+                            request: request,
                             continuation: continuation
                         )
                     )
@@ -102,7 +105,7 @@ public final class Mailbox: Sendable {
     ///
     /// Costs one atomic load when nothing waits.
     ///
-    /// - Parameter reply: gives the explanation as JSON in UTF-8, or nil for an unknown customer.
+    /// - Parameter reply: gives the answer in UTF-8, or nil for an unknown customer.
     public func drain(_ reply: (Request) -> [UInt8]?) {
         guard waiting.load(ordering: .acquiring) > 0 else { return }
         let letters = state.withLock { state in

@@ -79,7 +79,7 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
                 tasks.addTask {
                     while !Task.isCancelled {
                         mailbox.drain { request in
-                            request.customer == "c/ü 1"
+                            request == .explain(customer: "c/ü 1")
                                 ? Array("{\"customer_id\":\"c/ü 1\"}".utf8) : nil
                         }
                         await Task.yield()
@@ -89,6 +89,34 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
                 #expect(found == (200, "{\"customer_id\":\"c/ü 1\"}"))
                 let unknown = try await get(address, "/api/customers/c-2")
                 #expect(unknown == (404, "{\"error\":\"unknown customer\"}"))
+                tasks.cancelAll()
+                try await tasks.waitForAll()
+            }
+        }
+    }
+
+    @Test func exportIsAskedSliceBySlice() async throws {
+        let mailbox = Mailbox()
+        let slices = [0: "5000\ncustomer_id,age\nc-1,\n", 5000: "\nc-2,40\n"]
+        try await withServer(runningBoard(now: .now), mailbox) { addresses in
+            let address = try #require(addresses.first)
+            try await withThrowingTaskGroup(of: Void.self) { tasks in
+                tasks.addTask {
+                    while !Task.isCancelled {
+                        mailbox.drain { request in
+                            guard case .export(let row) = request else { return nil }
+                            return slices[row].map { Array($0.utf8) }
+                        }
+                        await Task.yield()
+                    }
+                }
+                #expect(try await get(address, "/api/export").1 == slices[0])
+                #expect(try await get(address, "/api/export?from=0").1 == slices[0])
+                #expect(try await get(address, "/api/export?from=5000").1 == slices[5000])
+                for query in ["from=", "from=x", "from=-1", "from=%2B1", "from=99999999999", "a=1"]
+                {
+                    #expect(try await get(address, "/api/export?\(query)").0 == 400, "\(query)")
+                }
                 tasks.cancelAll()
                 try await tasks.waitForAll()
             }
@@ -105,7 +133,11 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
             for address in addresses {
                 #expect(try await get(address, "/metrics").0 == 200)
                 #expect(try await get(address, "/healthz").0 == 200)
-                if try await get(address, "/api/status").0 == 200 { served += 1 }
+                if try await get(address, "/api/status").0 == 200 {
+                    served += 1
+                } else {
+                    #expect(try await get(address, "/api/export").0 == 404)
+                }
             }
             #expect(addresses.count == 2 && served == 1)
         }

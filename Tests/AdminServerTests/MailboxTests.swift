@@ -24,7 +24,7 @@ private func outcome(
     limit: Duration = .seconds(20)
 ) async -> Result<[UInt8]?, MailboxError> {
     do {
-        return .success(try await mailbox.ask(customer: customer, limit: limit))
+        return .success(try await mailbox.ask(.explain(customer: customer), limit: limit))
     } catch {
         return .failure(error)
     }
@@ -38,7 +38,8 @@ private func outcome(
                 group.addTask { (number, await outcome(mailbox, "c-\(number)")) }
             }
             await serve(mailbox, count: 50) { request in
-                request.customer.hasSuffix("7") ? nil : Array(request.customer.utf8)
+                guard case .explain(let customer) = request else { return nil }
+                return customer.hasSuffix("7") ? nil : Array(customer.utf8)
             }
             var answers: [Int: Result<[UInt8]?, MailboxError>] = [:]
             for await (number, answer) in group { answers[number] = answer }
