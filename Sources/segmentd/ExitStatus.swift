@@ -20,9 +20,18 @@ struct CommandFailure: Error {
     var message: String
     /// How the program ends.
     var status: ExitStatus = .failure
+    /// Lines that stand for themselves, each with its place, as `check` prints them.
+    var isReport = false
 
     init(_ message: String, status: ExitStatus = .failure) {
         self.message = message
         self.status = status
+    }
+
+    /// Every problem of a configuration.
+    init(_ report: ConfigurationProblemsReport) {
+        message = report.description
+        status = .usage
+        isReport = true
     }
 }

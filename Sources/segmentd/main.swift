@@ -19,7 +19,11 @@ do {
 } catch let status as ExitStatus {
     exit(status.rawValue)
 } catch let failure as CommandFailure {
-    Terminal.error(failure.message)
+    if failure.isReport {
+        Terminal.note(failure.message)
+    } else {
+        Terminal.error(failure.message)
+    }
     exit(failure.status.rawValue)
 } catch {
     // Help and version are asked for; anything else that the parser throws is a usage error.

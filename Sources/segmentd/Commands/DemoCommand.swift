@@ -66,7 +66,7 @@ struct DemoCommand: AsyncParsableCommand {
                 purpose: .standalone
             )
         } catch {
-            throw CommandFailure(error.description, status: .usage)
+            throw CommandFailure(error)
         }
         let cluster = try EmbeddedCluster()
         try createTopics(of: loaded.kafka, on: cluster)

@@ -46,7 +46,7 @@ struct ConfigurationOptions: ParsableArguments {
         do {
             return try ServiceConfiguration.load(path: config, overrides: set, purpose: purpose)
         } catch {
-            throw CommandFailure(error.description, status: .usage)
+            throw CommandFailure(error)
         }
     }
 }
