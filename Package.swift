@@ -145,7 +145,11 @@ let package = Package(
             dependencies: ["Engine", "EventLog", "Segmentation", "ShopSimulator", "TestSupport"],
             swiftSettings: strict
         ),
-        .testTarget(name: "DaemonTests", dependencies: ["Segmentation", "Settings", "segmentd"], swiftSettings: strict),
+        .testTarget(
+            name: "DaemonTests",
+            dependencies: ["Segmentation", "Settings", "segmentd"],
+            swiftSettings: strict
+        ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

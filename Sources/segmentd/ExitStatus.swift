@@ -1,3 +1,5 @@
+import Settings
+
 /// How the program ends; documented in the README.
 enum ExitStatus: Int32, Error {
     /// Done.
