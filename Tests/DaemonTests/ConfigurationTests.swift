@@ -88,7 +88,6 @@ private let minimal = """
         expected.segmentation.features = loaded.segmentation.features
         expected.segmentation.outliers = loaded.segmentation.outliers
         expected.segmentation.personas = loaded.segmentation.personas
-        expected.isLearningExplicit = true
         #expect(loaded == expected)
         for setting in ServiceConfiguration.settings(folder: "") {
             let name = setting.key.split(separator: ".").last ?? ""
