@@ -77,6 +77,7 @@ extension CommitLoop where Log: ~Copyable {
         nextStatus = now + 200_000
         let counters = core.counters
         let customers = core.customerCount
+        let downSince = configuration.connection.downSinceMilliseconds
         let lags = currentLags()
         let (committed, aborted) = (transactions, self.aborted)
         let partitions = positions.partitions.sorted()
@@ -85,6 +86,7 @@ extension CommitLoop where Log: ~Copyable {
         let isNewVersion = model != nil && publishedVersion != model?.version
         board.update { status in
             status.customers = customers
+            status.brokerDownSinceMilliseconds = downSince
             status.assignedPartitions = partitions
             status.records = counters.records
             status.eventsByType = counters.eventsByType

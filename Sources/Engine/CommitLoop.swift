@@ -30,6 +30,8 @@ public struct CommitLoopConfiguration: Sendable {
     public var eventTopics: [String] = []
     /// A bug for the simulation to find.
     package var mutation: EngineMutation?
+    /// Whether brokers answer, as the log notes it; published with the status.
+    public var connection = BrokerConnection()
 
     /// Creates the defaults.
     public init() {}

@@ -85,7 +85,11 @@ public final class EngineService<
                 if waits.isWaiting { report(.recovered) }
                 return run(parts)
             } catch {
-                board.update { $0.lastError = error.description }
+                let downSince = configuration.connection.downSinceMilliseconds
+                board.update {
+                    $0.lastError = error.description
+                    $0.brokerDownSinceMilliseconds = downSince
+                }
                 board.turned()
                 guard error.remedy == .retry else {
                     board.move(to: .stopped, atMilliseconds: clock.wallMilliseconds())

@@ -196,7 +196,9 @@ public struct EngineStatus: Sendable {
     /// Why the engine is not ready, nil when it is: running, with its assignment restored.
     public var unreadiness: String? {
         switch state {
-        case .running where brokerDownSinceMilliseconds != nil: "no broker answers"
+        case .starting where brokerDownSinceMilliseconds != nil,
+            .running where brokerDownSinceMilliseconds != nil:
+            "no broker answers"
         case .running: nil
         case .restoring: "restoring, \(restore.done) of \(restore.target)"
         default: state.rawValue

@@ -40,8 +40,10 @@ struct Daemon {
         limits.transactionBytes = configuration.commit.bytes
         limits.isModelGiven = model != nil
         limits.eventTopics = configuration.kafka.eventTopics
-        let connection = BrokerConnection()
-        let log = configuration.kafka.logConfiguration(connection: connection, logger: logger)
+        let log = configuration.kafka.logConfiguration(
+            connection: limits.connection,
+            logger: logger
+        )
         let segmentation = configuration.segmentation
         let board = board
         engine = EngineService(
