@@ -248,6 +248,8 @@ final class DemoShop: Service {
         await cancelWhenGracefulShutdown { [self] in
             do {
                 try await feed(feeder)
+            } catch is CancellationError {
+                // Asked to end while it waited: nothing went wrong.
             } catch {
                 Terminal.error("the simulated shop stopped: \(error)")
             }

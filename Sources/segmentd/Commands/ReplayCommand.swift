@@ -61,7 +61,9 @@ struct ReplayCommand: ParsableCommand {
     func run() throws {
         var loaded = try options.load(.standalone)
         let given = try model.map { path in
-            try ModelFile.load(path, for: loaded.segmentation)
+            var model = try ModelFile.load(path, for: loaded.segmentation)
+            model.provisional = false
+            return model
         }
         if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
         let started = ContinuousClock.now

@@ -1,0 +1,130 @@
+import Foundation
+import Testing
+
+extension DaemonTests {
+    /// `simulate`, `replay` and `model show`.
+    @Suite struct ReplayTests {
+        private static let live = Place.package.appending(path: "config/segmentd.yaml").path
+
+        /// Events of a small shop.
+        private static func shop(_ scratch: Scratch, seed: Int = 1) async throws -> Outcome {
+            let outcome = try await segmentd(
+                "simulate",
+                "--customers",
+                "600",
+                "--events",
+                "12000",
+                "--seed",
+                "\(seed)",
+                "--truth",
+                scratch.path("truth.csv")
+            )
+            #expect(outcome.status == 0)
+            return outcome
+        }
+
+        private static func replay(_ scratch: Scratch, _ name: String) async throws -> Outcome {
+            try await segmentd(
+                "replay",
+                "--config",
+                live,
+                "--input",
+                scratch.path("events"),
+                "--output",
+                scratch.path("\(name).out"),
+                "--model-out",
+                scratch.path("\(name).json"),
+                "--assignments-out",
+                scratch.path("\(name).csv")
+            )
+        }
+
+        @Test func theSameSeedGivesTheSameBytes() async throws {
+            let scratch = try Scratch()
+            let first = try await Self.shop(scratch)
+            let truth = try scratch.data("truth.csv")
+            let second = try await Self.shop(scratch)
+            #expect(first.output == second.output)
+            #expect(try scratch.data("truth.csv") == truth)
+            #expect(first.lines.count == 12_000)
+            #expect(try await Self.shop(scratch, seed: 2).output != first.output)
+        }
+
+        @Test func aReplayIsWellFormedAndRepeatable() async throws {
+            let scratch = try Scratch()
+            try await Self.shop(scratch).output.write(to: scratch.file("events"))
+            let outcome = try await Self.replay(scratch, "a")
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.text == "")
+            let records = try scratch.text("a.out").split(separator: "\n")
+                .map { try OutputRecord($0) }
+            expectNoGaps(records)
+
+            let said = outcome.errors
+            #expect(number(before: " records in ", in: said) == 12_000)
+            #expect(number(before: " output records", in: said) == records.count)
+            for type in ["segment.changed", "churn.changed"] {
+                let count = records.count { $0.text("type") == type }
+                #expect(number(before: " \(type)", in: said) == count)
+                #expect(count > 0, "no \(type) at all")
+            }
+            let rows = try scratch.text("a.csv").split(separator: "\n")
+            let header =
+                "customer_id,segment_id,segment_name,pc1,pc2,pc3,p_alive,p_no_purchase,risk,"
+                + "churn_band,outlier"
+            #expect(try #require(rows.first) == header)
+            #expect(number(before: " customers, ", in: said) == rows.count - 1)
+            let ids = rows.dropFirst().map { String($0.prefix { $0 != "," }) }
+            #expect(ids == ids.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) })
+            let erased = Set(records.filter { $0.value == nil }.map(\.key))
+            #expect(Set(ids).isSuperset(of: Set(records.map(\.key)).subtracting(erased)))
+
+            #expect(try await Self.replay(scratch, "b").status == 0)
+            for ending in ["out", "json", "csv"] {
+                #expect(try scratch.data("a.\(ending)") == scratch.data("b.\(ending)"))
+            }
+            let shown = try await segmentd("model", "show", scratch.path("a.json"))
+            #expect(shown.status == 0)
+            #expect(shown.text.hasPrefix("model "))
+            #expect(shown.text.contains("income"))
+        }
+
+        @Test func standardInputAndOutputCarryTheSame() async throws {
+            let scratch = try Scratch()
+            try await Self.shop(scratch).output.write(to: scratch.file("events"))
+            #expect(try await Self.replay(scratch, "a").status == 0)
+            let piped = try await segmentd(
+                "replay",
+                "--config",
+                Self.live,
+                "--input",
+                "-",
+                "--output",
+                "-",
+                input: scratch.file("events")
+            )
+            #expect(piped.status == 0)
+            #expect(try piped.output == scratch.data("a.out"))
+        }
+
+        @Test func aFileThatIsNoModelIsRefused() async throws {
+            let scratch = try Scratch()
+            try Data("{}".utf8).write(to: scratch.file("m.json"))
+            for arguments in [
+                ["model", "show", scratch.path("m.json")],
+                ["model", "show", scratch.path("absent.json")],
+                [
+                    "replay", "--config", Self.live, "--input", "-", "--model",
+                    scratch.path("m.json"),
+                ],
+            ] {
+                let outcome = try await Program(arguments).outcome()
+                #expect(outcome.status == 2)
+                #expect(outcome.errors.contains(".json"))
+            }
+            let input = try await segmentd("replay", "--config", Self.live, "--input", "/nowhere")
+            #expect(input.status != 0)
+            #expect(input.errors.contains("/nowhere"))
+        }
+    }
+}
