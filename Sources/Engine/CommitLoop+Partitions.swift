@@ -14,7 +14,8 @@ extension CommitLoop where Log: ~Copyable {
             offsets = try loop.log.committedOffsets(of: partitions)
         }
         for partition in fresh { try restoreRows(of: partition) }
-        if !configuration.isModelGiven { try restoreModel() }
+        // A given model that does not learn stands by itself; one that does goes on where it was.
+        if !configuration.isModelGiven || core.configuration.model.learning { try restoreModel() }
         core.finishRestore()
         for index in offsets.indices {
             offsets[index] = try withBackfillEnd(offsets[index])
@@ -114,7 +115,7 @@ extension CommitLoop where Log: ~Copyable {
             board.turned()
         }
         do throws(RestoreFailure) {
-            try core.restoreModel(records)
+            try core.restoreModel(records, onlyNewer: configuration.isModelGiven)
         } catch {
             throw .restore(error.description)
         }

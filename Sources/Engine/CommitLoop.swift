@@ -24,7 +24,7 @@ public struct CommitLoopConfiguration: Sendable {
     public var transactionBytes = 8 << 20
     /// Rows that are scored again per turn after a refit.
     public var rescoreRows = 2_000
-    /// A model was given with `--model`: the model topic is not read.
+    /// A model was given with `--model`: the model topic is read only to learn on from it.
     public var isModelGiven = false
     /// Input topics, for lag.
     public var eventTopics: [String] = []

@@ -95,10 +95,15 @@ extension SegmentationCore {
 
     /// Takes the model topic's records over: the active version with its latest step.
     ///
-    /// - Parameter records: value by key; later records of a key have replaced earlier ones.
+    /// - Parameters:
+    ///   - records: value by key; later records of a key have replaced earlier ones.
+    ///   - onlyNewer: leave a given model in force unless it has been learnt on from since.
     /// - Throws: `RestoreFailure` for an active version that is missing, broken, or of other
     ///   features.
-    public mutating func restoreModel(_ records: [String: [UInt8]]) throws(RestoreFailure) {
+    public mutating func restoreModel(
+        _ records: [String: [UInt8]],
+        onlyNewer: Bool = false
+    ) throws(RestoreFailure) {
         guard let active = records["active"] else { return }
         let version: Int
         do {
@@ -137,6 +142,7 @@ extension SegmentationCore {
                 restored.centroids = step.centroids
             }
         }
+        if onlyNewer, restored.version < model?.version ?? 0 { return }
         if restored.version == model?.version {
             follow(centroidsOf: restored)
         } else {

@@ -193,10 +193,20 @@ final class DemoAddresses: Sendable {
     }
 }
 
-/// Says what happens, a line each.
+/// Says what happens, a line each: a model whose segments have other names than the one before.
+///
+/// The shop lives through a year in minutes, so there is a refit every second or so.
 final class DemoProgress: Sendable {
+    private let lastNames = Mutex<[String]>([])
+
     func note(_ event: EngineReport) {
         guard case .newModel(let version, let customers, let segments) = event else { return }
+        let names = segments.map { $0.prefix { $0 != "(" } }.map(String.init).sorted()
+        let isNews = lastNames.withLock { last in
+            defer { last = names }
+            return last != names
+        }
+        guard isNews else { return }
         Terminal.endProgress()
         Terminal.note(
             "model \(version) of \(Terminal.grouped(customers)) customers: "

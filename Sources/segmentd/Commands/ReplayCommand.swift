@@ -61,9 +61,7 @@ struct ReplayCommand: ParsableCommand {
     func run() throws {
         var loaded = try options.load(.standalone)
         let given = try model.map { path in
-            var model = try ModelFile.load(path, for: loaded.segmentation)
-            model.provisional = false
-            return model
+            try ModelFile.load(path, for: loaded.segmentation)
         }
         if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
         let started = ContinuousClock.now
