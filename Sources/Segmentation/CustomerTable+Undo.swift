@@ -42,6 +42,8 @@ struct UndoLog: Sendable {
     var words: [UInt64] = []
     var blocks: [UInt64] = []
     var suppressions: [(SuppressionKey, Suppression?)] = []
+    /// Rows, not touched otherwise by then, whose mark of a change a refit took away.
+    var unmarked: [Int] = []
 
     mutating func inserted(_ row: Int) { entries.append(Entry(kind: .inserted, row: row)) }
 
@@ -51,6 +53,7 @@ struct UndoLog: Sendable {
         words.removeAll(keepingCapacity: true)
         blocks.removeAll(keepingCapacity: true)
         suppressions.removeAll(keepingCapacity: true)
+        unmarked.removeAll(keepingCapacity: true)
     }
 }
 
@@ -82,7 +85,7 @@ extension CustomerTable {
         return true
     }
 
-    private static let writtenBit: UInt64 = 1 << 63
+    static let writtenBit: UInt64 = 1 << 63
 
     /// Remembers an erasure, or forgets one where nil.
     mutating func setSuppression(_ key: SuppressionKey, _ value: Suppression?) {
@@ -127,6 +130,7 @@ extension CustomerTable {
             words[row, RowWord.block] = words[row, RowWord.block] & ~0xffff_ffff | UInt64(offset)
             didRestore(row, self)
         }
+        for row in undo.unmarked { words[row, RowWord.decision] |= RowFlag.changed << 40 }
         for (key, value) in undo.suppressions.reversed() { suppressed[key] = value }
         undo.clear()
         transactionEpoch += 1

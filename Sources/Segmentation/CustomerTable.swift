@@ -265,7 +265,13 @@ struct CustomerTable: Sendable {
         return true
     }
     mutating func clearChanged(_ row: Int) {
-        words[row, RowWord.decision] &= ~(RowFlag.changed << 40)
+        let bit = RowFlag.changed << 40
+        guard words[row, RowWord.decision] & bit != 0 else { return }
+        words[row, RowWord.decision] &= ~bit
+        // A row that the open transaction has touched is saved as a whole.
+        if words[row, RowWord.epoch] & ~Self.writtenBit != transactionEpoch {
+            undo.unmarked.append(row)
+        }
     }
 
     // MARK: rows and index

@@ -225,6 +225,7 @@ struct PopulationStatistics: Sendable {
     /// Puts sums back; medians go back row by row through `exchangeMedians`.
     mutating func restore(_ saved: Saved) {
         moments = saved.moments
+        centres = saved.moments.centres
         clusters = saved.clusters
         changedCustomers = saved.changedCustomers
         centres = saved.centres
@@ -245,14 +246,31 @@ struct PopulationStatistics: Sendable {
 
     // MARK: from the table
 
+    /// Whether something very large has come and gone, and has left its rounding in a sum: the largest
+    /// square ever added is more than 10,000 times what the sum of squares is now.
+    var hasLostDigits: Bool {
+        for feature in 0..<schema.featureCount {
+            let position = 1 + feature
+            // Row of the packed upper triangle: D, then D - 1 and so on down to the diagonal.
+            let sum = moments.upper[
+                position * dimension - position * (position - 1) / 2
+            ]
+            // Integers cancel exactly, so a sum of 0 has lost nothing.
+            if sum != 0 && moments.largestSquares[feature] > 1e4 * abs(sum) { return true }
+        }
+        return false
+    }
+
     /// Rebuilds everything from the rows, about new centres, which removes any rounding drift.
     ///
+    /// - Parameter forgetsChanges: start to count changed customers anew, as a refit does.
     /// - Precondition: nothing is dirty.
     mutating func rebuild(
         from table: inout CustomerTable,
         centres newCentres: [Double],
         model: SegmentModel?,
-        landmarks: [Double]
+        landmarks: [Double],
+        forgetsChanges: Bool = true
     ) {
         precondition(dirty.isEmpty)
         centres = newCentres
@@ -266,11 +284,11 @@ struct PopulationStatistics: Sendable {
             clusterCount: model?.segments.count ?? 0,
             dimension: dimension
         )
-        changedCustomers = 0
+        if forgetsChanges { changedCustomers = 0 }
         batch.removeAll(keepingCapacity: true)
         signs.removeAll(keepingCapacity: true)
         for row in 0..<table.rowEnd where table.isInUse(row) {
-            table.clearChanged(row)
+            if forgetsChanges { table.clearChanged(row) }
             readContribution(row, table, landmarks)
             for (k, feature) in schema.missable.enumerated() where !evaluator.isMissing[feature] {
                 changeMedian(k, evaluator.stored[feature], adding: true)

@@ -102,7 +102,7 @@ extension SegmentationCore {
                 counters.suppressed += 1
                 return
             }
-            advanceLandmarks(to: event.time)
+            prepareStatistics(for: event.time)
             row = table.insert(hash: event.customerHash, id: id, range: event.customer)
             table.setLife(row, life)
             table.setClock(row, Int64.min)
@@ -113,7 +113,7 @@ extension SegmentationCore {
                 counters.duplicates += 1
                 return
             }
-            advanceLandmarks(to: event.time)
+            prepareStatistics(for: event.time)
             statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
             table.touch(row)
         }
@@ -293,6 +293,21 @@ extension SegmentationCore {
         while partitionClocks.count <= index { partitionClocks.append(Int64.min) }
         partitionClocks[index] = max(partitionClocks[index], clock)
         greatestEventTime = max(greatestEventTime, clock)
+    }
+
+    /// Moves landmarks on before a row does: against an old landmark, a new value may be too large for
+    /// a number. The first event of all says where time stands.
+    private mutating func prepareStatistics(for time: Int64) {
+        guard time > greatestEventTime else { return }
+        if greatestEventTime == Int64.min {
+            statistics.rebuild(
+                from: &table,
+                centres: centres(at: time),
+                model: model,
+                landmarks: landmarks
+            )
+        }
+        advanceLandmarks(to: time)
     }
 
     /// The customer disappears from table, statistics and outputs; a keyed hash and a time stay.

@@ -71,13 +71,27 @@ extension SegmentationCore {
     }
 
     private mutating func rebuildStatistics() {
-        let zero = Array(repeating: 0.0, count: schema.featureCount)
         statistics.rebuild(
             from: &table,
-            centres: model?.centres ?? zero,
+            centres: centres(at: max(0, greatestEventTime)),
             model: model,
             landmarks: landmarks
         )
+        // No transaction is open: there is nothing to put back.
+        table.undo.clear()
+    }
+
+    /// Centres of the moments: those of the version in force. Before the first one, moments and years of
+    /// birth are near enough to the present for their squares to keep their digits.
+    func centres(at time: Int64) -> [Double] {
+        if let model { return model.centres }
+        return schema.features.map { form in
+            switch form {
+            case .daysSince: -(Double(time) / Double(DayCalendar.dayMilliseconds)).rounded()
+            case .yearsSince: -(DayCalendar.decimalYear(of: time).rounded() - 40)
+            default: 0
+            }
+        }
     }
 
     /// Drops the rows of partitions that another worker takes over.

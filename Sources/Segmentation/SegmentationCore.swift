@@ -109,6 +109,15 @@ public struct SegmentationCore: ~Copyable {
     public mutating func begin() {
         precondition(saved == nil, "a transaction is open")
         statistics.flush(&table, model: model, landmarks: landmarks)
+        if statistics.hasLostDigits {
+            statistics.rebuild(
+                from: &table,
+                centres: statistics.centres,
+                model: model,
+                landmarks: landmarks,
+                forgetsChanges: false
+            )
+        }
         saved = SavedState(
             counters: counters,
             model: model,
@@ -157,6 +166,7 @@ public struct SegmentationCore: ~Copyable {
         rescoreCursor = saved.rescoreCursor
         lastRefitAt = saved.lastRefitAt
         lastRefitCustomers = saved.lastRefitCustomers
+        if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
         self.saved = nil
     }
 

@@ -3,130 +3,191 @@ import Testing
 
 @testable import Segmentation
 
-@Suite struct TransactionTests {
-    @Test(arguments: [1, 2, 3, 4] as [UInt64])
-    func abortRestoresStateBytes(seed: UInt64) throws {
-        var events = RandomEvents(seed: seed, customers: 60)
-        var feeder = Feeder(SmallShop.configuration)
-        feeder.core.begin()
-        for _ in 0..<400 { feeder.apply(events.next()) }
-        feeder.core.commit()
-        feeder.core.begin()
-        try feeder.refit()
-        feeder.core.commit()
-        let before = feeder.stateDescription()
-        let lines = (0..<300).map { _ in events.next() }
+/// After an abort, state equals that before the begin, and the same events do the same again.
+struct TransactionTests {
+    /// All state that is not a cache, as values.
+    struct State: Equatable {
+        var rows: [[UInt8]: [UInt64]] = [:]
+        var blocks: [[UInt8]: [UInt64]] = [:]
+        var suppressed: [SuppressionKey: Suppression]
+        var moments: FeatureMoments
+        var sketches: [PopulationStatistics.MedianSketch]
+        var centres: [Double]
+        var clusters: [Double]
+        var members: [Int]
+        var changed: Int
+        var counters: StepCounters
+        var model: SegmentModel?
+        var scalars: [Int64]
+        var landmarks: [Double]
 
-        feeder.output.removeAll()
-        feeder.core.begin()
-        for line in lines { feeder.apply(line) }
-        try feeder.refit()
-        let first = feeder.recordLines
-        feeder.core.abort()
-        #expect(feeder.stateDescription() == before)
+        init(_ shop: TestShop) {
+            let table = shop.core.table
+            for row in 0..<table.rowEnd where table.isInUse(row) {
+                let id = table.id(of: row)
+                var words = (0..<table.schema.numberCount).map { table.numbers[row, $0].bitPattern }
+                for word in 0..<RowWord.count {
+                    switch word {
+                    // Where the block lies, and which transaction touched the row, is no state.
+                    case RowWord.epoch: continue
+                    case RowWord.block: words.append(table.words[row, word] >> 32)
+                    case RowWord.counts: words.append(table.words[row, word] & 0xffff_ffff)
+                    default: words.append(table.words[row, word])
+                    }
+                }
+                rows[id] = words + [UInt64(row)]
+                blocks[id] = (0..<table.blockWords(row)).map {
+                    table.arena.word(table.blockOffset(row), $0)
+                }
+            }
+            suppressed = table.suppressed
+            let statistics = shop.core.statistics
+            moments = statistics.moments
+            sketches = statistics.sketches
+            centres = statistics.centres
+            clusters = statistics.clusters.sums
+            members = statistics.clusters.counts
+            changed = statistics.changedCustomers
+            counters = shop.core.counters
+            model = shop.core.model
+            scalars =
+                [
+                    shop.core.greatestEventTime, Int64(shop.core.rowChanges),
+                    Int64(shop.core.rescoreCursor), shop.core.lastRefitAt,
+                    Int64(shop.core.lastRefitCustomers), Int64(table.count),
+                    Int64(table.arena.liveWords),
+                ] + shop.core.partitionClocks
+            landmarks = shop.core.landmarks
+        }
 
-        feeder.output.removeAll()
-        feeder.core.begin()
-        for line in lines { feeder.apply(line) }
-        try feeder.refit()
-        let second = feeder.recordLines
-        #expect(second.count == first.count)
-        for (a, b) in zip(first, second) where a != b {
-            Issue.record("before the abort: \(a)\nafter it: \(b)")
-            break
+        /// Names of the parts that differ.
+        func difference(from other: State) -> String? {
+            if rows != other.rows { return "rows" }
+            if blocks != other.blocks { return "blocks" }
+            if suppressed != other.suppressed { return "suppressed" }
+            if centres != other.centres { return "centres" }
+            if moments != other.moments { return "moments" }
+            if sketches != other.sketches { return "sketches" }
+            if clusters != other.clusters || members != other.members { return "clusters" }
+            if changed != other.changed { return "changed" }
+            if counters != other.counters { return "counters" }
+            if model != other.model { return "model" }
+            if scalars != other.scalars { return "scalars \(scalars) \(other.scalars)" }
+            return landmarks == other.landmarks ? nil : "landmarks"
         }
     }
 
-    @Test(arguments: [5, 6] as [UInt64])
-    func aRestoredTableGoesOnAsIfNothingHadHappened(seed: UInt64) throws {
-        var events = RandomEvents(seed: seed, customers: 60)
-        var learner = Feeder(SmallShop.configuration)
-        learner.core.begin()
-        for _ in 0..<400 { learner.apply(events.next()) }
-        try learner.refit()
-        let fitted = learner.core.model
-        let model = try #require(fitted)
+    /// What one transaction is asked to do.
+    private struct Work {
+        var events: [TestEvent]
+        var refits: Bool
+        var rescores: Bool
+    }
 
-        var configuration = SmallShop.configuration
-        configuration.model.learning = false
-        var original = Feeder(configuration, model: model)
-        var changelog: [[UInt8]: [UInt8]?] = [:]
-        for _ in 0..<6 {
-            original.core.begin()
-            original.output.removeAll()
-            for _ in 0..<80 { original.apply(events.next()) }
-            original.core.appendChangelog(into: &original.output)
-            for record in original.output.records where record.destination == .changelog {
-                let key = Array(original.output.bytes[record.key])
-                changelog[key] = .some(record.value.map { Array(original.output.bytes[$0]) })
+    private func perform(_ work: Work, _ shop: TestShop) throws {
+        for (index, event) in work.events.enumerated() {
+            shop.send(event)
+            if work.refits && index == work.events.count / 2 {
+                try shop.core.refit(at: shop.core.greatestEventTime, into: &shop.output)
             }
-            original.core.commit()
         }
-        var restored = Feeder(configuration, model: model)
-        for (key, value) in changelog {
-            let bytes = key + (value ?? [])
-            try restored.core.restoreRow(
-                key: 0..<key.count,
-                value: value == nil ? nil : key.count..<bytes.count,
-                bytes: bytes,
-                partition: 0
+        if work.rescores {
+            shop.core.rescore(
+                limit: 15,
+                context: StepContext(wallMilliseconds: nil, backfill: false),
+                into: &shop.output
             )
         }
-        restored.core.finishRestore()
-        original.output.removeAll()
-        original.core.begin()
-        restored.core.begin()
-        for _ in 0..<200 {
-            let line = events.next()
-            original.apply(line)
-            restored.apply(line)
-        }
-        let (expected, found) = (original.recordLines, restored.recordLines)
-        #expect(found.count == expected.count)
-        for (a, b) in zip(expected, found) where a != b {
-            Issue.record("uninterrupted: \(a)\nrestored: \(b)")
-            break
-        }
-        #expect(!restored.output.records.isEmpty)
-        // What the first transaction after a restore has changed is in its changelog.
-        original.output.removeAll()
-        restored.output.removeAll()
-        original.core.appendChangelog(into: &original.output)
-        restored.core.appendChangelog(into: &restored.output)
-        #expect(restored.output.records.count == original.output.records.count)
+        shop.core.expireSuppressions(into: &shop.output)
+        shop.core.appendChangelog(into: &shop.output)
     }
 
-    @Test func damagedRowsAreRefused() throws {
-        var feeder = Feeder(SmallShop.configuration)
-        feeder.core.begin()
-        var events = RandomEvents(seed: 7, customers: 3)
-        for _ in 0..<60 { feeder.apply(events.next()) }
-        feeder.output.removeAll()
-        feeder.core.appendChangelog(into: &feeder.output)
-        let record = try #require(feeder.output.records.first { $0.value != nil })
-        let key = Array(feeder.output.bytes[record.key])
-        let value = Array(feeder.output.bytes[try #require(record.value)])
-        func restore(_ value: [UInt8]) -> Bool {
-            var fresh = Feeder(SmallShop.configuration)
-            let bytes = key + value
-            do {
-                try fresh.core.restoreRow(
-                    key: 0..<key.count,
-                    value: key.count..<bytes.count,
-                    bytes: bytes,
-                    partition: 0
-                )
-                return true
-            } catch {
-                return false
-            }
+    private func run(seed: UInt64, learning: Bool) throws {
+        var configuration = TestConfiguration.smartCart()
+        configuration.model.learning = learning
+        configuration.model.miniBatch = 64
+        configuration.emit = .all
+        configuration.model.sweepIntervalMilliseconds = Int64.max / 2
+        let shop = TestShop(configuration, model: try TestModel.shared.get())
+        var stream = EventStream(seed: seed, customers: 40, stepMax: 3_600_000 * 8)
+        stream.erasures = 0.05
+        var random = SeededGenerator(seed: seed &+ 1000)
+        for round in 0..<25 {
+            let work = Work(
+                events: stream.events(1 + random.next(below: 50)),
+                refits: learning && round > 3 && random.next(below: 4) == 0,
+                rescores: random.next(below: 2) == 0
+            )
+            shop.core.begin()
+            let before = State(shop)
+            try perform(work, shop)
+            let first = shop.take()
+            shop.core.abort()
+            let difference = State(shop).difference(from: before)
+            #expect(difference == nil, "seed \(seed), round \(round), \(work.refits)")
+            if difference != nil { return }
+            shop.core.begin()
+            try perform(work, shop)
+            let second = shop.take()
+            #expect(first == second, "seed \(seed), round \(round)")
+            if first != second { return }
+            shop.core.commit()
         }
-        #expect(restore(value))
-        for length in 0..<value.count { #expect(!restore(Array(value[..<length]))) }
-        for index in value.indices {
-            var damaged = value
-            damaged[index] ^= 0x10
-            #expect(!restore(damaged), "byte \(index)")
+    }
+
+    @Test(arguments: 1...2) func abortRestoresStateAndTheSameEventsDoTheSame(seed: UInt64) throws {
+        try run(seed: seed, learning: false)
+    }
+
+    @Test(arguments: 5...6) func abortTakesRefitsAndStepsBack(seed: UInt64) throws {
+        try run(seed: seed, learning: true)
+    }
+
+    @Test func abortBringsAnErasedCustomerBack() {
+        let shop = TestShop()
+        shop.core.begin()
+        shop.send(#"{"type":"engagement.visit","time":1000}"#, key: "c")
+        shop.send(#"{"type":"engagement.visit","time":1000}"#, key: "d")
+        shop.core.commit()
+        let before = State(shop)
+        shop.core.begin()
+        shop.send(#"{"type":"privacy.erased","time":2000}"#, key: "c")
+        shop.send(#"{"type":"engagement.visit","time":3000}"#, key: "e")
+        shop.send(#"{"type":"engagement.visit","time":3000}"#, key: "c")
+        shop.send(#"{"type":"privacy.erased","time":4000}"#, key: "c")
+        shop.core.abort()
+        #expect(State(shop).difference(from: before) == nil)
+        #expect(shop.row("c") >= 0 && shop.row("d") >= 0 && shop.row("e") < 0)
+    }
+
+    @Test func aChangedRowIsWrittenOnce() {
+        let shop = TestShop()
+        shop.core.begin()
+        for time in [1, 2, 3] {
+            shop.send("{\"type\":\"engagement.visit\",\"time\":\(time)}", key: "c")
         }
+        shop.send(#"{"type":"engagement.visit","time":5}"#, key: "d", partition: 3)
+        shop.core.appendChangelog(into: &shop.output)
+        shop.core.commit()
+        let written = shop.take().filter { $0.destination == .changelog }
+        #expect(written.map(\.keyText) == ["c", "d"] && written.map(\.partition) == [0, 3])
+        shop.core.begin()
+        shop.core.appendChangelog(into: &shop.output)
+        shop.core.commit()
+        #expect(shop.take().isEmpty)
+    }
+
+    @Test func aCustomerErasedAndBackInOneTransactionEndsWithARow() {
+        let shop = TestShop()
+        shop.core.begin()
+        shop.send(#"{"type":"engagement.visit","time":1}"#, key: "c")
+        shop.core.commit()
+        shop.core.begin()
+        shop.send(#"{"type":"privacy.erased","time":2}"#, key: "c")
+        shop.send(#"{"type":"engagement.visit","time":3}"#, key: "c")
+        shop.core.appendChangelog(into: &shop.output)
+        shop.core.commit()
+        let rows = shop.take().filter { $0.destination == .changelog && $0.keyText == "c" }
+        #expect(rows.map { $0.value == nil } == [true, false])
     }
 }
