@@ -100,9 +100,23 @@ extension CustomerTable {
         UInt64(UInt32(bitPattern: low)) | UInt64(UInt32(bitPattern: high)) << 32
     }
 
-    /// Derives purchase days (x, first, last) and the last-purchase slot from ledger and days
-    /// outside.
+    /// Derives purchase days and the last-purchase slot from ledger and days outside.
     mutating func derivePurchases(of row: Int, block: RowBlock, calendar: DayCalendar) {
+        deriveDays(of: row, block: block, calendar: calendar)
+        guard schema.lastPurchase >= 0 else { return }
+        let base = numbers[row, schema.lastPurchaseBase]
+        guard purchaseDays(row) > 0 else {
+            numbers[row, schema.lastPurchase] = base
+            return
+        }
+        let start =
+            Double(calendar.start(ofDay: lastPurchaseDay(row)))
+            / Double(DayCalendar.dayMilliseconds)
+        numbers[row, schema.lastPurchase] = base.isNaN ? start : max(base, start)
+    }
+
+    /// Derives purchase days (x, first, last) from ledger and days outside.
+    mutating func deriveDays(of row: Int, block: RowBlock, calendar: DayCalendar) {
         let outside = words[row, RowWord.daysOutside]
         let outsideCount = words[row, RowWord.outsideCountAndFirst] & 0xffff_ffff
         let days = block.purchaseDays(
@@ -115,14 +129,5 @@ extension CustomerTable {
             outsideCount | UInt64(UInt32(bitPattern: days.first)) << 32
         words[row, RowWord.lastAndCount] =
             UInt64(UInt32(bitPattern: days.last)) | UInt64(days.count) << 32
-        guard schema.lastPurchase >= 0 else { return }
-        let base = numbers[row, schema.lastPurchaseBase]
-        guard days.count > 0 else {
-            numbers[row, schema.lastPurchase] = base
-            return
-        }
-        let start =
-            Double(calendar.start(ofDay: days.last)) / Double(DayCalendar.dayMilliseconds)
-        numbers[row, schema.lastPurchase] = base.isNaN ? start : max(base, start)
     }
 }

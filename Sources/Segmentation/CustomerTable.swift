@@ -150,6 +150,8 @@ struct CustomerTable: Sendable {
         words[row, RowWord.hash] = hash
         words[row, RowWord.decision] = RowFlag.inUse << 40
         words[row, RowWord.daysOutside] = Self.noDays
+        words[row, RowWord.outsideCountAndFirst] = Self.noDays << 32
+        words[row, RowWord.lastAndCount] = Self.noDays >> 32
         words[row, RowWord.epoch] = transactionEpoch
         let idWords = (range.count + 7) / 8
         for k in 0..<idWords { scratch[k] = 0 }

@@ -9,6 +9,8 @@ struct RowBlock: Sendable {
     private var profileWords = 0
     private(set) var eventCount = 0
     private(set) var ledgerCount = 0
+    /// Most orders that `ledger.orders` allows.
+    private static let ledgerMax = 64
     private var end = 0
     /// Times of profile fields that the schema declares.
     private let profileCount: Int
@@ -157,6 +159,7 @@ struct RowBlock: Sendable {
         var first = outsideFirst
         var last = outsideLast
         var days = InlineArray<64, Int32>(repeating: 0)
+        assert(ledgerCount <= Self.ledgerMax)
         var distinct = 0
         var position = ledgerStart
         for _ in 0..<ledgerCount {
@@ -187,6 +190,7 @@ struct RowBlock: Sendable {
     /// - Returns: false when the words do not add up to the counts.
     mutating func setContent(_ count: Int, _ word: (Int) -> UInt64) -> Bool {
         end = idWords + count
+        guard ledgerCount <= Self.ledgerMax, ledgerStart <= end else { return false }
         guard end + LedgerWords.countMax <= words.count else { return false }
         for k in 0..<count { words[idWords + k] = word(k) }
         var position = ledgerStart

@@ -81,7 +81,7 @@ enum RowCodec {
                 tag = .double
                 appendFixed(value.bitPattern, to: &bytes)
             }
-            bytes[tagStart + slot / 2] |= tag.rawValue << (UInt8(slot & 1) * 4)
+            bytes[tagStart + slot / 2] |= tag.rawValue << UInt8((slot & 1) * 4)
         }
     }
 
@@ -130,6 +130,29 @@ enum RowCodec {
         block.load(row, of: table)
         guard block.setContent(words, { _ in reader.fixed() }) else { throw .inconsistent }
         block.store(into: &table)
+        guard isPlausible(row, of: table) else { throw .inconsistent }
+    }
+
+    /// Whether a row can be computed with: no event makes one that cannot.
+    private static func isPlausible(_ row: Int, of table: CustomerTable) -> Bool {
+        let schema = table.schema
+        guard abs(Double(table.clock(row))) < EventDecoder.timeMax else { return false }
+        for slot in 0..<schema.numberCount where table.numbers[row, slot].isInfinite {
+            return false
+        }
+        // Landmarks are whole multiples of 8 half-lives, which are 15 minutes or more.
+        for decay in schema.decays {
+            let landmark = table.numbers[row, decay.landmark]
+            guard landmark == landmark.rounded(), abs(landmark) < 0x1p26 else { return false }
+        }
+        for field in schema.profileFields + schema.snapshotFields where field.category >= 0 {
+            let level = table.numbers[row, field.number]
+            let count = schema.categorySlots[field.category].levelNames.count
+            guard level.isNaN || (0..<count).contains(Int(exactly: level) ?? -1) else {
+                return false
+            }
+        }
+        return true
     }
 
     private static func readNumbers(
@@ -141,7 +164,7 @@ enum RowCodec {
         let tagStart = reader.position
         reader.position += (count + 1) / 2
         for slot in 0..<count {
-            let tag = reader.byte(at: tagStart + slot / 2) >> (UInt8(slot & 1) * 4) & 0xf
+            let tag = reader.byte(at: tagStart + slot / 2) >> UInt8((slot & 1) * 4) & 0xf
             switch Tag(rawValue: tag) {
             case .missing: table.numbers[row, slot] = .nan
             case .integer: table.numbers[row, slot] = Double(reader.signed())

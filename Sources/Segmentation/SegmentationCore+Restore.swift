@@ -36,9 +36,17 @@ extension SegmentationCore {
             row = table.insert(hash: hash, id: bytes, range: key)
             table.undo.clear()
             table.setPartition(row, partition)
-            try RowCodec.decode(bytes, value, into: row, of: &table, block: &block)
+            do throws(RowCodec.Failure) {
+                try RowCodec.decode(bytes, value, into: row, of: &table, block: &block)
+            } catch {
+                // Half a row is none.
+                table.remove(row)
+                table.undo.clear()
+                throw error
+            }
             block.load(row, of: table)
-            table.derivePurchases(of: row, block: block, calendar: configuration.calendar)
+            // The slot of the last purchase came with the numbers: a snapshot may have set it since.
+            table.deriveDays(of: row, block: block, calendar: configuration.calendar)
         } catch {
             let hash = String(StableHash.hash(of: bytes, range: key), radix: 16)
             throw RestoreFailure(description: "row \(hash): " + error.words)
