@@ -190,7 +190,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             payloadBytes: max(1, configuration.transactionBytes - transaction.bytes),
             lingerMilliseconds: linger
         )
-        let timeout = transaction.isOpen || core.isRescoring ? remainingMilliseconds : 100
+        // Without partitions nothing is scored again, so there is nothing to hurry for.
+        let isBusy = core.isRescoring && !positions.partitions.isEmpty
+        let timeout = transaction.isOpen || isBusy ? remainingMilliseconds : 100
         batch.removeAll()
         do throws(LogError) {
             return try log.poll(into: &batch, limits: limits, timeoutMilliseconds: timeout)
