@@ -76,6 +76,7 @@ struct Recomputation: Sendable {
             output.removeAll()
             core.begin()
             Self.apply(input, partition, to: &core, context, into: &output)
+            core.expireSuppressions(into: &output)
             core.appendChangelog(into: &output)
             core.commit()
             take(output, partition)

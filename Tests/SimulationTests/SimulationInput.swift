@@ -131,8 +131,9 @@ struct SimulationInput: Sendable {
         result.model.silhouetteSample = 20
         result.churn.minimumRepeatBuyers = 4
         result.churn.minimumHistoryDays = 30
-        // Stubs expire at commits, whose moments differ from run to run: not within a simulation.
-        result.privacy.suppressionMilliseconds = 2_000 * day
+        // Stubs end within a run, at commits, whose moments differ from run to run; nothing here
+        // comes so late that it matters.
+        result.privacy.suppressionMilliseconds = 10 * day
         return result
     }
 }
