@@ -246,8 +246,8 @@ struct PopulationStatistics: Sendable {
 
     // MARK: from the table
 
-    /// Whether something very large has come and gone, and has left its rounding in a sum: the largest
-    /// square ever added is more than 10,000 times what the sum of squares is now.
+    /// Whether something very large has come and gone, and has left its rounding in a sum: the
+    /// largest square ever added is more than 10,000 times what the sum of squares is now.
     var hasLostDigits: Bool {
         for feature in 0..<schema.featureCount {
             let position = 1 + feature

@@ -295,8 +295,8 @@ extension SegmentationCore {
         greatestEventTime = max(greatestEventTime, clock)
     }
 
-    /// Moves landmarks on before a row does: against an old landmark, a new value may be too large for
-    /// a number. The first event of all says where time stands.
+    /// Moves landmarks on before a row does: against an old landmark, a new value may be too large
+    /// for a number. The first event of all says where time stands.
     private mutating func prepareStatistics(for time: Int64) {
         guard time > greatestEventTime else { return }
         if greatestEventTime == Int64.min {

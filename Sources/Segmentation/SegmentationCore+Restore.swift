@@ -45,7 +45,8 @@ extension SegmentationCore {
                 throw error
             }
             block.load(row, of: table)
-            // The slot of the last purchase came with the numbers: a snapshot may have set it since.
+            // The slot of the last purchase came with the numbers: a snapshot may have set it
+            // since.
             table.deriveDays(of: row, block: block, calendar: configuration.calendar)
         } catch {
             let hash = String(StableHash.hash(of: bytes, range: key), radix: 16)
@@ -89,8 +90,8 @@ extension SegmentationCore {
         table.undo.clear()
     }
 
-    /// Centres of the moments: those of the version in force. Before the first one, moments and years of
-    /// birth are near enough to the present for their squares to keep their digits.
+    /// Centres of the moments: those of the version in force. Before the first one, moments and
+    /// years of birth are near enough to the present for their squares to keep their digits.
     func centres(at time: Int64) -> [Double] {
         if let model { return model.centres }
         return schema.features.map { form in
