@@ -280,7 +280,6 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
                 try core.refit(at: core.greatestEventTime, into: &output)
             } catch {
                 report(.refitFailed("\(error)"))
-                core.learns = false
             }
             try produceOutput()
         }

@@ -11,6 +11,7 @@ extension SegmentationCore {
     public var isRefitDue: Bool {
         guard learns, greatestEventTime > Int64.min else { return false }
         let settings = configuration.model
+        if let failedRefitAt, greatestEventTime - failedRefitAt < 3_600_000 { return false }
         guard let model else { return table.count >= firstModelCustomers }
         // A version is first brought to every row.
         guard rescoreCursor >= table.rowEnd else { return false }
@@ -63,6 +64,7 @@ extension SegmentationCore {
         do throws(NumericError) {
             fitted = try trainer.fit(table: table, statistics: statistics)
         } catch {
+            failedRefitAt = greatestEventTime
             throw RefitFailure(description: "fit version \((model?.version ?? 0) + 1): \(error)")
         }
         adopt(fitted)

@@ -40,6 +40,8 @@ public struct SegmentationCore: ~Copyable {
     /// Event time and number of customers at the last refit.
     var lastRefitAt = Int64.min
     var lastRefitCustomers = 0
+    /// Event time of a refit that failed; the next try waits for an hour of events.
+    var failedRefitAt: Int64?
 
     /// What an abort puts back beside table and medians.
     struct SavedState {
