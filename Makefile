@@ -17,6 +17,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) kcat prometheus python3-venv
 SOURCES := Package.swift Sources Tests
 SWIFT_BUILD := swift build --explicit-target-dependency-import-check error
 SEGMENTD := .build/release/segmentd
+SEGMENTD_DEBUG := .build/debug/segmentd
 VENV := .build/venv
 PYTHON := $(VENV)/bin/python
 REFERENCE := ../shared/reference
@@ -44,9 +45,12 @@ format:
 lint:
 	swift format lint --strict -r $(SOURCES)
 
-# The scripts of the project test themselves by the examples in their comments.
+# The scripts of the project test themselves by the examples in their comments; then a demo is read
+# while it runs.
 check-scripts: $(VENV)/ready
 	for script in Tests/Scripts/*.py; do $(PYTHON) -m doctest "$$script"; done
+	$(SWIFT_BUILD) --product segmentd
+	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG)
 
 # How good segments and risks are: the batch reference where it is to be had, and a simulated shop whose
 # truth is known.
