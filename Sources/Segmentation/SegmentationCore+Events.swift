@@ -113,6 +113,11 @@ extension SegmentationCore {
                 counters.duplicates += 1
                 return
             }
+            // Back after an erasure: what happened before it stays forgotten.
+            if let stub = suppression(of: id), event.time <= stub.time {
+                counters.suppressed += 1
+                return
+            }
             prepareStatistics(for: event.time)
             statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
             table.touch(row)
@@ -146,10 +151,15 @@ extension SegmentationCore {
     /// Life of a customer who is not in the table; nil when an erasure still keeps them out.
     private mutating func newLife(_ record: InputRecord, id: [UInt8]) -> Int64? {
         let created = record.timestampMilliseconds ?? event.time
-        guard !table.suppressed.isEmpty else { return created }
-        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
-        guard let stub = table.suppressed[key] else { return created }
+        guard let stub = suppression(of: id) else { return created }
         return event.time <= stub.time ? nil : max(created, stub.life + 1)
+    }
+
+    /// What stays of an erasure of the event's customer, nil for none.
+    private func suppression(of id: [UInt8]) -> Suppression? {
+        guard !table.suppressed.isEmpty else { return nil }
+        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
+        return table.suppressed[key]
     }
 
     /// Whether the event is known already; moves nothing.
