@@ -18,6 +18,8 @@ private func withServer(
 ) async throws {
     var configuration = AdminConfiguration()
     configuration.listen.port = 0
+    // Nothing turns here, and a busy machine takes its time.
+    configuration.loopLimit = .seconds(3600)
     if metrics { configuration.metricsListen = ListenAddress(host: "127.0.0.1", port: 0) }
     let (addresses, listening) = AsyncStream.makeStream(of: ListenAddress.self)
     var logger = Logger(label: "test")

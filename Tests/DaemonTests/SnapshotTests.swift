@@ -15,8 +15,9 @@ extension DaemonTests {
                 return Int(state >> 33) % bound
             }
             var text =
-                "ID,Year_Birth,Education,Marital_Status,Income,Kidhome,Teenhome,Dt_Customer,Recency,"
-                + "MntWines,MntFruits,MntMeatProducts,MntFishProducts,MntSweetProducts,MntGoldProds,"
+                "ID,Year_Birth,Education,Marital_Status,Income,Kidhome,Teenhome,Dt_Customer,"
+                + "Recency,MntWines,MntFruits,MntMeatProducts,MntFishProducts,MntSweetProducts,"
+                + "MntGoldProds,"
                 + "NumDealsPurchases,NumWebPurchases,NumCatalogPurchases,NumStorePurchases,"
                 + "NumWebVisitsMonth,Complain,Response\n"
             for id in 1...count {

@@ -45,7 +45,8 @@ struct DecisionTests {
         "interests", "reasons", "imputed",
     ]
 
-    /// A model of one feature that matters, visits, with centroids at 0 and at 10: distances by eye.
+    /// A model of one feature that matters, visits, with centroids at 0 and at 10: distances by
+    /// eye.
     static func twoSegments(churn: Bool = true) throws -> SegmentModel {
         var model = try TestModel.shared.get()
         let d = model.featureCount
