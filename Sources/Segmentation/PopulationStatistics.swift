@@ -263,7 +263,12 @@ struct PopulationStatistics: Sendable {
 
     /// Rebuilds everything from the rows, about new centres, which removes any rounding drift.
     ///
-    /// - Parameter forgetsChanges: start to count changed customers anew, as a refit does.
+    /// - Parameters:
+    ///   - table: the rows.
+    ///   - newCentres: `[d]`, stored units.
+    ///   - model: the model in force, for the members of its segments.
+    ///   - landmarks: index of the landmark of each decayed slot.
+    ///   - forgetsChanges: start to count changed customers anew, as a refit does.
     /// - Precondition: nothing is dirty.
     mutating func rebuild(
         from table: inout CustomerTable,

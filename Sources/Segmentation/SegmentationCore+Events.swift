@@ -306,7 +306,9 @@ extension SegmentationCore {
     }
 
     /// Moves landmarks on before a row does: against an old landmark, a new value may be too large
-    /// for a number. The first event of all says where time stands.
+    /// for a number.
+    ///
+    /// The first event of all says where time stands.
     private mutating func prepareStatistics(for time: Int64) {
         guard time > greatestEventTime else { return }
         if greatestEventTime == Int64.min {

@@ -90,7 +90,9 @@ extension SegmentationCore {
         table.undo.clear()
     }
 
-    /// Centres of the moments: those of the version in force. Before the first one, moments and
+    /// Centres of the moments: those of the version in force.
+    ///
+    /// Before the first one, moments and
     /// years of birth are near enough to the present for their squares to keep their digits.
     func centres(at time: Int64) -> [Double] {
         if let model { return model.centres }
