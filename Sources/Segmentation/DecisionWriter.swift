@@ -386,7 +386,7 @@ struct DecisionWriter: Sendable {
     }
 
     /// Money to a millionth: sums of cents read as people write them.
-    private static func money(_ amount: Double) -> Double {
+    static func money(_ amount: Double) -> Double {
         abs(amount) < 1e9 ? (amount * 1e6).rounded() / 1e6 : amount
     }
 }

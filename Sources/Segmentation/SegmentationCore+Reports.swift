@@ -144,7 +144,7 @@ extension SegmentationCore {
         JSONText.append(",\"orders\":" as StaticString, to: &bytes)
         JSONText.append(totals.orders, to: &bytes)
         JSONText.append(",\"spent\":" as StaticString, to: &bytes)
-        JSONText.append(totals.spent, to: &bytes)
+        JSONText.append(DecisionWriter.money(totals.spent), to: &bytes)
         JSONText.append(
             ",\"purchase_days\":\(churn.purchaseDays),\"churn_band\":\"\(churn.band.name)\"",
             to: &bytes

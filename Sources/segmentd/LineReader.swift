@@ -88,6 +88,8 @@ struct OutputFile {
         do {
             try handle.write(contentsOf: Data(bytes))
         } catch {
+            // Nobody reads standard output any more, such as after `| head`.
+            if path == "-" { exit(ExitStatus.failure.rawValue) }
             throw CommandFailure("writing \(path) failed: \(error.localizedDescription)")
         }
     }
