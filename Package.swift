@@ -148,6 +148,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: ["Segmentation", "Settings", "segmentd"],
+            exclude: ["Fixtures"],
             swiftSettings: strict
         ),
         .testTarget(name: "TidyTests", swiftSettings: strict),
