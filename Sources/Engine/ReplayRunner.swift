@@ -112,7 +112,7 @@ public struct ReplayRunner: ~Copyable {
     public mutating func finish() throws(RefitFailure) {
         if !batch.records.isEmpty { try flush() }
         if let asOf { core.advanceClock(to: asOf) }
-        if core.learns && core.customerCount >= 2 {
+        if core.mayLearn && core.customerCount >= 2 {
             try refit(isFinal: true)
         } else {
             rescore()

@@ -282,10 +282,34 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         if features.contains(where: { !($0.scale > 0) }) {
             differences.append("features: scale must be above 0")
         }
-        if let churn, PurchaseModel(rawValue: churn.model) == nil {
-            differences.append("churn.model: unknown, \(churn.model)")
+        if Set(own).count != own.count { differences.append("features: a name twice") }
+        if p > max(1, own.count) { differences.append("pca: more components than features") }
+        if version < 0 || step < 0 { differences.append("version, step: must not be negative") }
+        // A row keeps the id in 16 bits.
+        let highest = segments.map(\.id).max() ?? 0
+        if segments.contains(where: { $0.id < 1 }) || highest > 65_535 {
+            differences.append("segments: ids must be 1 to 65535")
         }
+        if next_segment_id <= highest {
+            differences.append("next_segment_id: must be above every segment's id")
+        }
+        if let churn { differences += Self.check(churn) }
         if !differences.isEmpty { throw ModelMismatch(differences: differences) }
+    }
+
+    private static func check(_ churn: Churn) -> [String] {
+        guard let model = PurchaseModel(rawValue: churn.model) else {
+            return ["churn.model: unknown, \(churn.model)"]
+        }
+        var differences: [String] = []
+        if !(churn.r > 0 && churn.alpha > 0) {
+            differences.append("churn: r and alpha must be above 0")
+        }
+        let hasDropout = (churn.a ?? 0) > 0 && (churn.b ?? 0) > 0
+        if model == .nbd ? churn.a != nil || churn.b != nil : !hasDropout {
+            differences.append("churn: a and b must be above 0, and null for nbd")
+        }
+        return differences
     }
 }
 

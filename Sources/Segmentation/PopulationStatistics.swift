@@ -27,6 +27,8 @@ struct PopulationStatistics: Sendable {
         var wasTraining: Bool
         var oldCluster: Int
         var isRemoved = false
+        /// The customer changed, and not only the score of the row.
+        var isChange = true
     }
 
     let schema: CompiledSchema
@@ -75,6 +77,9 @@ struct PopulationStatistics: Sendable {
         }
     }
 
+    /// Whether there is, or may be after the next flush, anybody to learn from.
+    var mayTeach: Bool { moments.count > 0 || !dirty.isEmpty }
+
     // MARK: changes
 
     /// Notes a row just inserted.
@@ -84,11 +89,14 @@ struct PopulationStatistics: Sendable {
     }
 
     /// Notes what a row contributes, before its first change since the last flush.
+    ///
+    /// With `isChange` false, the row is only scored again, which is no reason for a refit.
     mutating func markChanging(
         _ row: Int,
         of table: inout CustomerTable,
         learner model: SegmentModel?,
-        landmarks: [Double]
+        landmarks: [Double],
+        isChange: Bool = true
     ) {
         guard !table.isDirty(row, epoch: epoch) else { return }
         // The dirty mark is not part of the state that an abort puts back: a new flush has a new
@@ -99,7 +107,8 @@ struct PopulationStatistics: Sendable {
                 row: row,
                 had: true,
                 wasTraining: !table.isOutlier(row),
-                oldCluster: cluster(of: row, table, model)
+                oldCluster: cluster(of: row, table, model),
+                isChange: isChange
             )
         )
         readContribution(row, table, landmarks)
@@ -173,7 +182,7 @@ struct PopulationStatistics: Sendable {
             if !table.isOutlier(entry.row) {
                 stage(u, 0, sign: 1, cluster: cluster(of: entry.row, table, model))
             }
-            if table.markChanged(entry.row) { changedCustomers += 1 }
+            if entry.isChange && table.markChanged(entry.row) { changedCustomers += 1 }
         }
         moments.update(rows: batch, signs: signs, rowCount: signs.count)
         dirty.removeAll(keepingCapacity: true)

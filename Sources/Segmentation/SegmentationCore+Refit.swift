@@ -1,4 +1,5 @@
 import Kernels
+import OnlineLearning
 
 /// A refit that found no model; the one in force stays.
 public struct RefitFailure: Error, Sendable, Equatable, CustomStringConvertible {
@@ -7,9 +8,12 @@ public struct RefitFailure: Error, Sendable, Equatable, CustomStringConvertible 
 }
 
 extension SegmentationCore {
+    /// Whether anybody is known to learn from, outliers aside.
+    public var mayLearn: Bool { learns && statistics.mayTeach }
+
     /// Whether enough has changed for a refit, on the event clock.
     public var isRefitDue: Bool {
-        guard learns, greatestEventTime > Int64.min else { return false }
+        guard learns, greatestEventTime > Int64.min, statistics.mayTeach else { return false }
         let settings = configuration.model
         if let failedRefitAt, greatestEventTime - failedRefitAt < 3_600_000 { return false }
         guard let model else { return table.count >= firstModelCustomers }
@@ -51,6 +55,12 @@ extension SegmentationCore {
             if case .decayed = form { centres[feature] = 0 }
         }
         statistics.rebuild(from: &table, centres: centres, model: model, landmarks: landmarks)
+        guard statistics.moments.count > 0 else {
+            failedRefitAt = greatestEventTime
+            throw RefitFailure(
+                description: "fit version \((model?.version ?? 0) + 1): nobody to learn from"
+            )
+        }
         table.compactBlocks()
         var trainer = ModelTrainer(
             configuration: configuration,
@@ -99,7 +109,13 @@ extension SegmentationCore {
         let end = min(table.rowEnd, rescoreCursor + limit)
         for row in rescoreCursor..<end where table.isInUse(row) {
             if table.modelVersion(row) == version { continue }
-            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            statistics.markChanging(
+                row,
+                of: &table,
+                learner: model,
+                landmarks: landmarks,
+                isChange: false
+            )
             table.touch(row)
             let clock = table.clock(row)
             let time = max(clock, min(partitionClock(table.partition(row)), greatestEventTime))

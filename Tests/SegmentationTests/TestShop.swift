@@ -99,6 +99,9 @@ final class TestShop {
         }
     }
 
+    var model: SegmentModel? { core.model }
+    var isRefitDue: Bool { core.isRefitDue }
+
     /// Rejections since the last `take`.
     var rejections: [Rejection] { output.rejections.map(\.rejection) }
 
