@@ -5,6 +5,9 @@ internal import CLibrdkafka
 /// It is librdkafka's mock cluster: it forgets everything with the object, keeps at most 5 MB per
 /// partition, drops offsets sent in transactions and shows aborted records to everyone. It proves
 /// nothing about exactly once.
+///
+/// Sendable although it holds pointers: librdkafka's handles may be used from any thread, and
+/// a value that cannot be copied has one owner.
 @safe public struct EmbeddedCluster: ~Copyable, @unchecked Sendable {
     // Unchecked: the cluster runs on threads of its own and takes calls from any thread.
     private let client: OpaquePointer

@@ -1,6 +1,8 @@
 internal import CLibrdkafka
 
 /// A plain producer for demonstrations, tests and tools: no transaction, one record a call.
+///
+/// Sendable although it holds a pointer: librdkafka's producer may be used from any thread.
 @safe public struct EventFeeder: ~Copyable, @unchecked Sendable {
     // Unchecked: owned by one thread at a time, as a value that cannot be copied.
     private let client: KafkaClient

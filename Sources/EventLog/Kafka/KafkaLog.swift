@@ -11,6 +11,9 @@ internal import CLibrdkafka
 ///
 /// Needs librdkafka 2.0.2 or newer. Brokers without read_committed isolation, such as the client
 /// library's own mock cluster, do for demonstrations and not for exactly once.
+///
+/// Sendable although it holds pointers: a value that cannot be copied has one owner, which may hand
+/// it to the engine's thread and no longer uses it then.
 @safe public struct KafkaLog: ~Copyable, TransactionalLog, @unchecked Sendable {
     // Unchecked: it has one owner, who may hand it to a thread as a whole; what the client's own
     // threads call touches only the `@Sendable` log closure.
