@@ -4,6 +4,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <simdjson.h>
@@ -36,37 +37,75 @@ uint64_t hash_bytes(const char *bytes, size_t length, uint64_t seed) {
 }
 
 /// Strings to small integers; open addressing, built once.
+///
+/// A slot holds the upper half of the hash beside the index, so that a string that is not in the
+/// table is hardly ever compared.
 class Table {
 public:
     Table(const char *const *names, size_t count) {
         size_t capacity = 16;
         while (capacity < count * 4) capacity *= 2;
-        slots.assign(capacity, -1);
+        slots.assign(capacity, Slot{0, -1});
         for (size_t i = 0; i < count; i++) {
             strings.emplace_back(names[i]);
-            size_t at = slot_of(strings.back());
-            while (slots[at] >= 0) at = (at + 1) & (capacity - 1);
-            slots[at] = static_cast<int32_t>(i);
+            uint64_t hash = hash_bytes(strings.back().data(), strings.back().size(), 0);
+            size_t at = hash & (capacity - 1);
+            while (slots[at].index >= 0) at = (at + 1) & (capacity - 1);
+            slots[at] = Slot{static_cast<uint32_t>(hash >> 32), static_cast<int32_t>(i)};
         }
     }
 
-    int32_t find(std::string_view s) const {
-        size_t at = slot_of(s);
-        while (slots[at] >= 0) {
-            if (strings[static_cast<size_t>(slots[at])] == s) return slots[at];
+    /// Index of a string whose hash (seed 0) is known, or -1.
+    int32_t find(std::string_view s, uint64_t hash) const {
+        size_t at = hash & (slots.size() - 1);
+        while (slots[at].index >= 0) {
+            if (slots[at].tag == static_cast<uint32_t>(hash >> 32) && string(slots[at].index) == s) {
+                return slots[at].index;
+            }
             at = (at + 1) & (slots.size() - 1);
         }
         return -1;
     }
 
+    int32_t find(std::string_view s) const { return find(s, hash_bytes(s.data(), s.size(), 0)); }
+
+    std::string_view string(int32_t index) const { return strings[static_cast<size_t>(index)]; }
+
     size_t count() const { return strings.size(); }
 
 private:
-    size_t slot_of(std::string_view s) const {
-        return hash_bytes(s.data(), s.size(), 0) & (slots.size() - 1);
-    }
-    std::vector<int32_t> slots;
+    struct Slot {
+        uint32_t tag;
+        int32_t index;
+    };
+    std::vector<Slot> slots;
     std::vector<std::string> strings;
+};
+
+/// Which string of a table came at each place of an object last time: producers keep the order of
+/// their keys, so the guess is nearly always right and the key is neither unescaped nor hashed.
+class Guesses {
+public:
+    Guesses() {
+        for (auto &guess : last) guess = -1;
+    }
+
+    error_code find(const Table &table, ondemand::field &entry, size_t place, int32_t *index) {
+        int32_t guess = place < places ? last[place] : -1;
+        if (guess >= 0 && entry.key().unsafe_is_equal(table.string(guess))) {
+            *index = guess;
+            return SUCCESS;
+        }
+        std::string_view key;
+        if (auto error = entry.unescaped_key().get(key)) return error;
+        *index = table.find(key);
+        if (place < places) last[place] = *index;
+        return SUCCESS;
+    }
+
+private:
+    static constexpr size_t places = 32;
+    int32_t last[places];
 };
 
 /// JSON's number grammar, to tell a number that overflows from text that is no number.
@@ -109,6 +148,9 @@ struct csj_parser {
     Table names;
     Table symbols;
     std::vector<int32_t> symbol_categories;
+    Guesses top_guesses;
+    Guesses data_guesses;
+    Guesses category_guesses;
 
     uint8_t *text = nullptr;
     size_t text_used = 0;
@@ -139,7 +181,7 @@ struct csj_parser {
             if (auto error = value.get_string().get(s)) return error;
             out->kind = CSJ_STRING;
             out->hash = hash_bytes(s.data(), s.size(), 0);
-            out->symbol = symbols.find(s);
+            out->symbol = symbols.find(s, out->hash);
             if (text_used + s.size() > text_capacity) return CAPACITY;
             out->text_offset = static_cast<uint32_t>(text_used);
             out->text_length = static_cast<uint32_t>(s.size());
@@ -203,13 +245,14 @@ struct csj_parser {
     error_code amounts(ondemand::value value, csj_amounts *out) {
         ondemand::object object;
         if (auto error = value.get_object().get(object)) return error;
-        for (auto entry : object) {
-            std::string_view key;
-            if (auto error = entry.unescaped_key().get(key)) return error;
-            int32_t symbol = symbols.find(key);
+        size_t place = 0;
+        for (auto next : object) {
+            ondemand::field entry;
+            if (auto error = std::move(next).get(entry)) return error;
+            int32_t symbol;
+            if (auto error = category_guesses.find(symbols, entry, place++, &symbol)) return error;
             int32_t category = symbol < 0 ? -1 : symbol_categories[static_cast<size_t>(symbol)];
-            ondemand::value inner;
-            if (auto error = entry.value().get(inner)) return error;
+            ondemand::value inner = entry.value();
             ondemand::json_type type;
             if (auto error = inner.type().get(type)) return error;
             if (type != ondemand::json_type::number) {
@@ -232,12 +275,14 @@ struct csj_parser {
     }
 
     error_code object(ondemand::object object, csj_field *fields, csj_amounts *categories, bool top) {
-        for (auto entry : object) {
-            std::string_view key;
-            if (auto error = entry.unescaped_key().get(key)) return error;
-            int32_t index = names.find(key);
-            ondemand::value value;
-            if (auto error = entry.value().get(value)) return error;
+        Guesses &guesses = top ? top_guesses : data_guesses;
+        size_t place = 0;
+        for (auto next : object) {
+            ondemand::field entry;
+            if (auto error = std::move(next).get(entry)) return error;
+            int32_t index;
+            if (auto error = guesses.find(names, entry, place++, &index)) return error;
+            ondemand::value value = entry.value();
             if (index < 0) {
                 if (auto error = skip(value, 1)) return error;
                 continue;

@@ -11,22 +11,24 @@ public enum StableHash {
 
     /// Hash of a range of bytes, eight at a time.
     public static func hash(of bytes: [UInt8], range: Range<Int>, seed: UInt64 = 0) -> UInt64 {
-        var hash = mix(seed ^ (0x9e37_79b9_7f4a_7c15 &+ UInt64(range.count)))
-        var index = range.lowerBound
-        while index + 8 <= range.upperBound {
-            var word: UInt64 = 0
-            for k in 0..<8 { word |= UInt64(bytes[index &+ k]) << UInt64(8 &* k) }
-            hash = mix(hash ^ word) &+ 0x9e37_79b9_7f4a_7c15
-            index += 8
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "outside the bytes")
+        return unsafe bytes.withUnsafeBytes { source in
+            var hash = mix(seed ^ (0x9e37_79b9_7f4a_7c15 &+ UInt64(range.count)))
+            var index = range.lowerBound
+            while index &+ 8 <= range.upperBound {
+                let word = unsafe source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+                hash = mix(hash ^ UInt64(littleEndian: word)) &+ 0x9e37_79b9_7f4a_7c15
+                index &+= 8
+            }
+            var tail: UInt64 = 0
+            var shift: UInt64 = 0
+            while index < range.upperBound {
+                tail |= unsafe UInt64(source[index]) &<< shift
+                shift &+= 8
+                index &+= 1
+            }
+            return mix(hash ^ tail)
         }
-        var tail: UInt64 = 0
-        var shift: UInt64 = 0
-        while index < range.upperBound {
-            tail |= UInt64(bytes[index]) << shift
-            shift += 8
-            index += 1
-        }
-        return mix(hash ^ tail)
     }
 
     /// Spreads the bits of a word.
