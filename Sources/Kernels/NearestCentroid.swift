@@ -132,7 +132,26 @@ public enum NearestCentroid {
                             let labels = labels.baseAddress,
                             let distances = distances.baseAddress
                         else { return }
-                        for row in 0..<rowCount {
+                        var row = 0
+                        while dimension == 3 && row &+ 4 <= rowCount {
+                            let (block, nearest) = unsafe nearestOfFour(
+                                points + row &* 3,
+                                centroids: centroids,
+                                count: count
+                            )
+                            for lane in 0..<4 {
+                                let label = Int32(truncatingIfNeeded: block[lane])
+                                if unsafe labels[row &+ lane] != label {
+                                    unsafe labels[row &+ lane] = label
+                                    pass.changedCount &+= 1
+                                }
+                                unsafe distances[row &+ lane] = nearest[lane]
+                                pass.inertia += nearest[lane]
+                            }
+                            row &+= 4
+                        }
+                        while row < rowCount {
+                            defer { row &+= 1 }
                             let point = unsafe points + row &* dimension
                             let (label, distance) = unsafe nearest(
                                 to: point,
@@ -154,7 +173,35 @@ public enum NearestCentroid {
         return pass
     }
 
-    /// The nearest centroid only; three components, our usual case, without an inner loop.
+    /// Labels and squared distances of four points of three components, our usual case, without a
+    /// branch that depends on the data.
+    @inline(__always)
+    private static func nearestOfFour(
+        _ points: UnsafePointer<Double>,
+        centroids: UnsafePointer<Double>,
+        count: Int
+    ) -> (SIMD4<Int64>, SIMD4<Double>) {
+        let p = unsafe points
+        let x = unsafe SIMD4(p[0], p[3], p[6], p[9])
+        let y = unsafe SIMD4(p[1], p[4], p[7], p[10])
+        let z = unsafe SIMD4(p[2], p[5], p[8], p[11])
+        var best = SIMD4<Int64>.zero
+        var bestDistance = SIMD4<Double>(repeating: .infinity)
+        var centroid = unsafe centroids
+        for candidate in 0..<count {
+            let dx = unsafe x - SIMD4(repeating: centroid[0])
+            let dy = unsafe y - SIMD4(repeating: centroid[1])
+            let dz = unsafe z - SIMD4(repeating: centroid[2])
+            let distance = dx * dx + dy * dy + dz * dz
+            let isNearer = distance .< bestDistance
+            bestDistance.replace(with: distance, where: isNearer)
+            best.replace(with: SIMD4(repeating: Int64(candidate)), where: isNearer)
+            unsafe centroid += 3
+        }
+        return (best, bestDistance)
+    }
+
+    /// The nearest centroid only; three components without an inner loop.
     @inline(__always)
     private static func nearest(
         to point: UnsafePointer<Double>,

@@ -13,6 +13,8 @@ struct ModelTrainer {
     var generator: SeededGenerator
     var model = SegmentModel()
     var scores: [Double] = []
+    /// `[rows x p]`: scores of every row by the new basis, zeros for rows not in use.
+    private var rowScores: [Double] = []
     /// Nearest centroid of every row by the fit, -1 for rows not in use.
     var labels: [Int32] = []
 
@@ -50,10 +52,10 @@ struct ModelTrainer {
         model.centres = statistics.centres
         try fitScalerAndBasis(statistics)
         fitCategoryShares(table)
+        scoreAll(table)
         let rows = trainingRows(table)
         model.trainingCustomers = rows.count
-        let points = gather(rows, of: table)
-        let centroids = try fitCentroids(points)
+        let centroids = try fitCentroids(gather(rows))
         finishCentroids(centroids, rows: rows, table: table)
         identify(table)
         NamingOfPersonas.name(&model, previous: previous, personas: configuration.personas)
@@ -120,7 +122,7 @@ struct ModelTrainer {
     }
 
     /// Scores of the training rows, or of a uniform, seeded sample of them; `[n x p]`.
-    private mutating func gather(_ rows: [Int], of table: CustomerTable) -> [Double] {
+    private mutating func gather(_ rows: [Int]) -> [Double] {
         var chosen = rows
         let limit = configuration.model.sample
         if rows.count > limit {
@@ -130,19 +132,36 @@ struct ModelTrainer {
                 if place < limit { chosen[place] = rows[index] }
             }
         }
+        let p = model.componentCount
         var points: [Double] = []
-        points.reserveCapacity(chosen.count * model.componentCount)
+        points.reserveCapacity(chosen.count * p)
         for row in chosen {
-            score(row, table)
-            for p in 0..<model.componentCount { points.append(scores[p]) }
+            for component in 0..<p { points.append(rowScores[row * p + component]) }
         }
         return points
     }
 
-    mutating func score(_ row: Int, _ table: CustomerTable) {
-        evaluator.read(row, of: table, landmarks: landmarks)
-        evaluator.evaluate(at: time, imputation: model.imputation)
-        model.project(evaluator.values, into: &scores)
+    /// Scores of all rows by the new basis: nothing reads a row twice for them.
+    private mutating func scoreAll(_ table: CustomerTable) {
+        let p = model.componentCount
+        rowScores = Array(repeating: 0, count: table.rowEnd * p)
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            evaluator.read(row, of: table, landmarks: landmarks)
+            evaluator.evaluate(at: time, imputation: model.imputation)
+            model.project(evaluator.values, into: &scores)
+            for component in 0..<p { rowScores[row * p + component] = scores[component] }
+        }
+    }
+
+    /// Nearest centroid of a row by the scores of `scoreAll`.
+    private func nearest(_ row: Int) -> NearestCentroids {
+        NearestCentroid.find(
+            points: rowScores,
+            pointIndex: row,
+            centroids: model.scoresOfCentroids,
+            count: model.segments.count,
+            dimension: model.componentCount
+        )
     }
 
     /// Incumbent against challengers, in PCA space; `[K x p]`.
@@ -182,9 +201,11 @@ struct ModelTrainer {
 
     private mutating func sweepIfDue(_ points: [Double]) {
         let p = model.componentCount
+        // Once the sample is full, more customers are no reason to look again.
+        let limit = configuration.model.silhouetteSample
         if let previous, !isFinal, previous.customers > 0,
             time - previous.sweepAt < configuration.model.sweepIntervalMilliseconds,
-            model.customers < 2 * previous.sweepCustomers
+            min(model.customers, limit) < 2 * min(previous.sweepCustomers, limit)
         {
             model.sweep = previous.sweep
             model.elbow = previous.elbow
@@ -193,14 +214,14 @@ struct ModelTrainer {
             return
         }
         // The rows were drawn in random order where there are more of them than the sample holds.
-        let sampled = Array(points.prefix(configuration.model.silhouetteSample * p))
+        let sampled = Array(points.prefix(limit * p))
         model.sweep = ClusterSweep.run(
             points: sampled,
             dimension: p,
             counts: 1...max(1, min(10, sampled.count / p)),
             starts: max(1, configuration.model.challengers / 2),
             generator: &generator,
-            silhouetteSampleMax: configuration.model.silhouetteSample
+            silhouetteSampleMax: limit
         )
         model.elbow = Kneedle.elbow(x: model.sweep.map(\.k), y: model.sweep.map(\.inertia))
         model.sweepAt = time
@@ -231,8 +252,9 @@ struct ModelTrainer {
         var sums = Array(repeating: 0.0, count: count * d)
         var members = Array(repeating: 0.0, count: count)
         for row in rows {
-            score(row, table)
-            let nearest = model.nearest(scores).first
+            evaluator.read(row, of: table, landmarks: landmarks)
+            evaluator.evaluate(at: time, imputation: model.imputation)
+            let nearest = nearest(row).index
             members[nearest] += 1
             for j in 0..<d { sums[nearest * d + j] += evaluator.values[j] - model.mean[j] }
         }
@@ -251,12 +273,11 @@ struct ModelTrainer {
         var inertia = 0.0
         labels = Array(repeating: -1, count: table.rowEnd)
         for row in 0..<table.rowEnd where table.isInUse(row) {
-            score(row, table)
-            let nearest = model.nearest(scores)
-            labels[row] = Int32(nearest.first)
-            model.segments[nearest.first].customers += 1
+            let nearest = nearest(row)
+            labels[row] = Int32(nearest.index)
+            model.segments[nearest.index].customers += 1
             if !table.isOutlier(row) {
-                model.segments[nearest.first].trainingCustomers += 1
+                model.segments[nearest.index].trainingCustomers += 1
                 inertia += nearest.squaredDistance
             }
         }

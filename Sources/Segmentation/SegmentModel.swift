@@ -1,3 +1,4 @@
+import Kernels
 public import OnlineLearning
 
 /// One immutable version of the model, with the centroids of its latest step.
@@ -192,29 +193,12 @@ public struct SegmentModel: Sendable, Equatable {
     }
 
     /// The two nearest centroids; the lower index wins a tie.
-    @inline(__always)
     func nearest(_ scores: [Double]) -> NearestCentroids {
-        var result = NearestCentroids()
-        for index in segments.indices {
-            let distance = squaredDistance(scores, to: index)
-            if distance < result.squaredDistance {
-                result.second = result.first
-                result.secondSquaredDistance = result.squaredDistance
-                result.first = index
-                result.squaredDistance = distance
-            } else if distance < result.secondSquaredDistance {
-                result.second = index
-                result.secondSquaredDistance = distance
-            }
-        }
-        return result
+        NearestCentroid.find(
+            point: scores,
+            centroids: centroidScores,
+            count: segments.count,
+            dimension: componentCount
+        )
     }
-}
-
-/// Nearest and second nearest centroid, as indices.
-struct NearestCentroids {
-    var first = 0
-    var second = -1
-    var squaredDistance = Double.infinity
-    var secondSquaredDistance = Double.infinity
 }

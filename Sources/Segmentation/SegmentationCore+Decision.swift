@@ -1,3 +1,5 @@
+import Kernels
+
 extension SegmentationCore {
     /// Scores a row at a moment and decides segment and band; publishes when something changed.
     mutating func decide(
@@ -17,7 +19,7 @@ extension SegmentationCore {
         table.setOutlier(row, evaluator.isOutlier)
         model.project(evaluator.values, into: &scores)
         let nearest = model.nearest(scores)
-        table.setMembership(row, model.segments[nearest.first].id)
+        table.setMembership(row, model.segments[nearest.index].id)
         table.setModelVersion(row, model.version)
 
         var decision = Decision()
@@ -44,8 +46,8 @@ extension SegmentationCore {
         let published = table.publishedSegment(row)
         decision.previousSegment = published
         let current = published == 0 ? -1 : model.index(ofSegment: published)
-        var target = nearest.first
-        if current >= 0 && current != nearest.first {
+        var target = nearest.index
+        if current >= 0 && current != nearest.index {
             let distance = model.squaredDistance(scores, to: current).squareRoot()
             let isNearer =
                 nearest.squaredDistance.squareRoot()
@@ -56,9 +58,9 @@ extension SegmentationCore {
         }
         decision.segment = target
         decision.distance = model.squaredDistance(scores, to: target).squareRoot()
-        decision.runnerUp = target == nearest.first ? nearest.second : nearest.first
+        decision.runnerUp = target == nearest.index ? nearest.secondIndex : nearest.index
         let other =
-            target == nearest.first ? nearest.secondSquaredDistance : nearest.squaredDistance
+            target == nearest.index ? nearest.secondSquaredDistance : nearest.squaredDistance
         decision.margin = decision.runnerUp < 0 ? 0 : other.squareRoot() - decision.distance
         let id = model.segments[target].id
         decision.hasEntered = published == 0

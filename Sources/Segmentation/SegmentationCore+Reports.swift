@@ -1,3 +1,5 @@
+import Kernels
+
 /// What people ask of the table: one customer explained, the table as the batch job sees it,
 /// assignments.
 extension SegmentationCore {
@@ -76,7 +78,7 @@ extension SegmentationCore {
         evaluator.read(row, of: table, landmarks: landmarks)
         evaluator.evaluate(at: reportTime, imputation: model.imputation)
         model.project(evaluator.values, into: &scores)
-        let segment = model.segments[model.nearest(scores).first]
+        let segment = model.segments[model.nearest(scores).index]
         JSONText.append(",\(segment.id),", to: &bytes)
         Self.appendCSVField(Array(segment.name.utf8), to: &bytes)
         for p in 0..<3 {
@@ -165,13 +167,13 @@ extension SegmentationCore {
         model.project(evaluator.values, into: &scores)
         let nearest = model.nearest(scores)
         let published = model.index(ofSegment: table.publishedSegment(row))
-        let current = published < 0 ? nearest.first : published
+        let current = published < 0 ? nearest.index : published
         JSONText.append(
             ",\"segment_id\":\(model.segments[current].id),\"segment_name\":",
             to: &bytes
         )
         JSONText.appendQuoted(model.segments[current].name.utf8, to: &bytes)
-        JSONText.append(",\"nearest_segment_id\":\(model.segments[nearest.first].id)", to: &bytes)
+        JSONText.append(",\"nearest_segment_id\":\(model.segments[nearest.index].id)", to: &bytes)
         JSONText.append(",\"strategy\":" as StaticString, to: &bytes)
         JSONText.appendQuoted(model.segments[current].strategy.utf8, to: &bytes)
         JSONText.append(",\"distances\":{" as StaticString, to: &bytes)
