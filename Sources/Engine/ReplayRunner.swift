@@ -149,34 +149,53 @@ public struct ReplayRunner: ~Copyable {
 /// An output record as one line of JSON.
 enum OutputLine {
     static func append(_ record: StepOutput.Record, of output: StepOutput, to line: inout [UInt8]) {
-        line.append(contentsOf: "{\"key\":\"".utf8)
-        appendEscaped(output.bytes[record.key], to: &line)
-        line.append(contentsOf: "\",\"headers\":{".utf8)
-        for (index, header) in output.headers[record.headers].enumerated() {
-            if index > 0 { line.append(UInt8(ascii: ",")) }
-            line.append(UInt8(ascii: "\""))
+        append("{\"key\":\"", to: &line)
+        appendEscaped(output.bytes, record.key, to: &line)
+        append("\",\"headers\":{", to: &line)
+        for index in record.headers {
+            let header = output.headers[index]
+            append(index > record.headers.lowerBound ? ",\"" : "\"", to: &line)
             line.append(contentsOf: output.bytes[header.name])
-            line.append(contentsOf: "\":\"".utf8)
-            if let value = header.value { appendEscaped(output.bytes[value], to: &line) }
-            line.append(UInt8(ascii: "\""))
+            append("\":\"", to: &line)
+            if let value = header.value { appendEscaped(output.bytes, value, to: &line) }
+            append("\"", to: &line)
         }
-        line.append(contentsOf: "},\"value\":".utf8)
+        append("},\"value\":", to: &line)
         if let value = record.value {
             line.append(contentsOf: output.bytes[value])
         } else {
-            line.append(contentsOf: "null".utf8)
+            append("null", to: &line)
         }
-        line.append(contentsOf: "}\n".utf8)
+        append("}\n", to: &line)
     }
 
-    private static func appendEscaped(_ bytes: ArraySlice<UInt8>, to line: inout [UInt8]) {
-        for byte in bytes {
+    private static func append(_ text: String, to line: inout [UInt8]) {
+        line.append(contentsOf: text.utf8)
+    }
+
+    private static func appendEscaped(
+        _ bytes: [UInt8],
+        _ range: Range<Int>,
+        to line: inout [UInt8]
+    ) {
+        var needsEscape = false
+        for index in range {
+            let byte = bytes[index]
+            needsEscape =
+                needsEscape || byte < 0x20 || byte == UInt8(ascii: "\"")
+                || byte == UInt8(ascii: "\\")
+        }
+        guard needsEscape else {
+            line.append(contentsOf: bytes[range])
+            return
+        }
+        for byte in bytes[range] {
             if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
                 line.append(UInt8(ascii: "\\"))
                 line.append(byte)
             } else if byte < 0x20 {
                 let digits = Array("0123456789abcdef".utf8)
-                line.append(contentsOf: "\\u00".utf8)
+                append("\\u00", to: &line)
                 line.append(digits[Int(byte >> 4)])
                 line.append(digits[Int(byte & 15)])
             } else {

@@ -64,7 +64,8 @@ struct ChurnRisk: Sendable {
         firstPurchase: Int64,
         lastPurchase: Int64,
         at time: Int64,
-        model: SegmentModel?,
+        churn parameters: PurchaseParameters?,
+        isPending: Bool,
         band: ChurnBand,
         inCooldown: Bool
     ) -> ChurnState {
@@ -75,7 +76,7 @@ struct ChurnRisk: Sendable {
         state.recency = max(0, Double(lastPurchase - firstPurchase)) / day / 7
         state.age = max(state.recency, Double(time - firstPurchase) / day / 7)
         state.silenceDays = max(0, Double(time - lastPurchase) / day)
-        guard let parameters = model?.churn else { return state }
+        guard let parameters else { return state }
         state.probabilityAlive = parameters.probabilityAlive(
             x: state.repeats,
             recency: state.recency,
@@ -88,7 +89,7 @@ struct ChurnRisk: Sendable {
             horizon: configuration.horizonDays / 7
         )
         state.probabilityNoPurchase = risk
-        guard model?.churnPending == nil else { return state }
+        guard !isPending else { return state }
         state.band = nextBand(
             risk: risk,
             state: state,

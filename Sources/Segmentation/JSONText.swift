@@ -1,7 +1,7 @@
 /// Appends JSON and times to a buffer of bytes, numbers in shortest round-trip form.
 enum JSONText {
     static func append(_ text: StaticString, to bytes: inout [UInt8]) {
-        bytes.append(contentsOf: text.description.utf8)
+        text.withUTF8Buffer { unsafe bytes.append(contentsOf: $0) }
     }
 
     static func append(_ text: String, to bytes: inout [UInt8]) {
@@ -31,9 +31,27 @@ enum JSONText {
     }
 
     /// A quoted string from UTF-8.
-    static func appendQuoted(_ source: some Sequence<UInt8>, to bytes: inout [UInt8]) {
+    static func appendQuoted(_ source: some Collection<UInt8>, to bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in source {
+        appendEscaped(source, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// What stands between the quotes; nearly always there is nothing to escape.
+    static func appendEscaped(_ source: some Collection<UInt8>, to bytes: inout [UInt8]) {
+        let start = bytes.count
+        bytes.append(contentsOf: source)
+        var needsEscape = false
+        for index in start..<bytes.count {
+            let byte = bytes[index]
+            needsEscape =
+                needsEscape || byte < 0x20 || byte == UInt8(ascii: "\"")
+                || byte == UInt8(ascii: "\\")
+        }
+        guard needsEscape else { return }
+        let text = Array(bytes[start...])
+        bytes.removeLast(text.count)
+        for byte in text {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                 bytes.append(UInt8(ascii: "\\"))
@@ -48,7 +66,6 @@ enum JSONText {
             default: bytes.append(byte)
             }
         }
-        bytes.append(UInt8(ascii: "\""))
     }
 
     /// `2026-06-11T10:15:00.000Z`.
@@ -78,22 +95,15 @@ enum JSONText {
     }
 
     private static func appendDigits(_ number: UInt64, width: Int, to bytes: inout [UInt8]) {
-        var digits = 1
-        var limit: UInt64 = 10
-        while digits < 20 && number >= limit {
-            digits += 1
-            if digits == 20 { break }
-            limit *= 10
-        }
-        for _ in 0..<max(0, width - digits) { bytes.append(UInt8(ascii: "0")) }
-        let start = bytes.count
-        for _ in 0..<digits { bytes.append(0) }
+        // Twenty digits hold every 64-bit number.
+        var digits = InlineArray<20, UInt8>(repeating: UInt8(ascii: "0"))
         var rest = number
-        var position = start + digits
-        while position > start {
-            position -= 1
-            bytes[position] = UInt8(ascii: "0") + UInt8(rest % 10)
+        var first = 20
+        while rest > 0 || 20 - first < width {
+            first -= 1
+            digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         }
+        for index in first..<20 { bytes.append(digits[index]) }
     }
 }

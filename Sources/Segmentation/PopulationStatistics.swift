@@ -94,7 +94,7 @@ struct PopulationStatistics: Sendable {
     mutating func markChanging(
         _ row: Int,
         of table: inout CustomerTable,
-        learner model: SegmentModel?,
+        learner model: ModelInForce?,
         landmarks: [Double],
         isChange: Bool = true
     ) {
@@ -135,9 +135,9 @@ struct PopulationStatistics: Sendable {
         while oldMedians.count < dirty.count * schema.missable.count { oldMedians.append(.nan) }
     }
 
-    private func cluster(of row: Int, _ table: CustomerTable, _ model: SegmentModel?) -> Int {
-        guard let model, table.modelVersion(row) == model.version else { return -1 }
-        return model.index(ofSegment: table.membership(row))
+    private func cluster(of row: Int, _ table: CustomerTable, _ model: ModelInForce?) -> Int {
+        guard let model, table.modelVersion(row) == model.model.version else { return -1 }
+        return model.model.index(ofSegment: table.membership(row))
     }
 
     private mutating func readContribution(
@@ -159,7 +159,7 @@ struct PopulationStatistics: Sendable {
     /// Brings moments, medians and cluster sums up to the table.
     mutating func flush(
         _ table: inout CustomerTable,
-        model: SegmentModel?,
+        model: ModelInForce?,
         landmarks: [Double]
     ) {
         guard !dirty.isEmpty else { return }
@@ -282,7 +282,7 @@ struct PopulationStatistics: Sendable {
     mutating func rebuild(
         from table: inout CustomerTable,
         centres newCentres: [Double],
-        model: SegmentModel?,
+        model: ModelInForce?,
         landmarks: [Double],
         forgetsChanges: Bool = true
     ) {
@@ -295,7 +295,7 @@ struct PopulationStatistics: Sendable {
         )
         sketches = Self.emptySketches(schema)
         clusters = MiniBatchKMeans(
-            clusterCount: model?.segments.count ?? 0,
+            clusterCount: model?.model.segments.count ?? 0,
             dimension: dimension
         )
         if forgetsChanges { changedCustomers = 0 }

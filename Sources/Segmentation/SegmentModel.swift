@@ -202,3 +202,10 @@ public struct SegmentModel: Sendable, Equatable {
         )
     }
 }
+
+/// The model in force, handed around as one reference; never changed, only replaced.
+final class ModelInForce: Sendable {
+    let model: SegmentModel
+
+    init(_ model: SegmentModel) { self.model = model }
+}

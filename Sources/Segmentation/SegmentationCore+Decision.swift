@@ -10,45 +10,45 @@ extension SegmentationCore {
         into output: inout StepOutput
     ) {
         evaluator.read(row, of: table, landmarks: landmarks)
-        guard let model else {
+        guard let inForce else {
             evaluator.evaluate(at: time, imputation: noImputation)
             table.setOutlier(row, evaluator.isOutlier)
             return
         }
-        evaluator.evaluate(at: time, imputation: model.imputation)
+        evaluator.evaluate(at: time, imputation: inForce.model.imputation)
         table.setOutlier(row, evaluator.isOutlier)
-        model.project(evaluator.values, into: &scores)
-        let nearest = model.nearest(scores)
-        table.setMembership(row, model.segments[nearest.index].id)
-        table.setModelVersion(row, model.version)
+        inForce.model.project(evaluator.values, into: &scores)
+        let nearest = inForce.model.nearest(scores)
+        table.setMembership(row, inForce.model.segments[nearest.index].id)
+        table.setModelVersion(row, inForce.model.version)
 
         var decision = Decision()
         decision.cause = cause
         decision.effectiveAt = time
         decision.backfill = context.backfill
         decision.hadRecordBefore = table.revision(row) > 0
-        decideSegment(row, nearest: nearest, model: model, at: time, decision: &decision)
-        decideBand(row, model: model, at: time, decision: &decision)
+        decideSegment(row, nearest: nearest, inForce, at: time, decision: &decision)
+        decideBand(row, inForce, at: time, decision: &decision)
 
         let isTransition =
             decision.hasEntered || decision.hasMoved || decision.churnTransition != .none
         guard isTransition || configuration.emit == .all else { return }
-        publish(row, decision, model: model, context: context, into: &output)
+        publish(row, decision, inForce, context: context, into: &output)
     }
 
     private mutating func decideSegment(
         _ row: Int,
         nearest: NearestCentroids,
-        model: SegmentModel,
+        _ inForce: ModelInForce,
         at time: Int64,
         decision: inout Decision
     ) {
         let published = table.publishedSegment(row)
         decision.previousSegment = published
-        let current = published == 0 ? -1 : model.index(ofSegment: published)
+        let current = published == 0 ? -1 : inForce.model.index(ofSegment: published)
         var target = nearest.index
         if current >= 0 && current != nearest.index {
-            let distance = model.squaredDistance(scores, to: current).squareRoot()
+            let distance = inForce.model.squaredDistance(scores, to: current).squareRoot()
             let isNearer =
                 nearest.squaredDistance.squareRoot()
                 <= (1 - configuration.assignment.hysteresis) * distance
@@ -57,12 +57,12 @@ extension SegmentationCore {
             if !(isNearer && hasStayed) { target = current }
         }
         decision.segment = target
-        decision.distance = model.squaredDistance(scores, to: target).squareRoot()
+        decision.distance = inForce.model.squaredDistance(scores, to: target).squareRoot()
         decision.runnerUp = target == nearest.index ? nearest.secondIndex : nearest.index
         let other =
             target == nearest.index ? nearest.secondSquaredDistance : nearest.squaredDistance
         decision.margin = decision.runnerUp < 0 ? 0 : other.squareRoot() - decision.distance
-        let id = model.segments[target].id
+        let id = inForce.model.segments[target].id
         decision.hasEntered = published == 0
         decision.hasMoved = published != 0 && published != id
         if published != id {
@@ -73,7 +73,7 @@ extension SegmentationCore {
 
     private mutating func decideBand(
         _ row: Int,
-        model: SegmentModel,
+        _ inForce: ModelInForce,
         at time: Int64,
         decision: inout Decision
     ) {
@@ -86,7 +86,8 @@ extension SegmentationCore {
             firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
             lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
             at: time,
-            model: model,
+            churn: inForce.model.churn,
+            isPending: inForce.model.churnPending != nil,
             band: before,
             inCooldown: time < table.cooldownUntil(row)
         )
@@ -101,7 +102,7 @@ extension SegmentationCore {
     private mutating func publish(
         _ row: Int,
         _ decision: Decision,
-        model: SegmentModel,
+        _ inForce: ModelInForce,
         context: StepContext,
         into output: inout StepOutput
     ) {
@@ -121,7 +122,7 @@ extension SegmentationCore {
             decision,
             decidedAt: context.wallMilliseconds ?? greatestEventTime,
             table: table,
-            model: model,
+            model: inForce.model,
             evaluator: evaluator,
             source: sourceBytes,
             into: &output

@@ -119,7 +119,7 @@ extension SegmentationCore {
                 return
             }
             prepareStatistics(for: event.time)
-            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
             table.touch(row)
         }
         applySlots(row)
@@ -315,7 +315,7 @@ extension SegmentationCore {
             statistics.rebuild(
                 from: &table,
                 centres: centres(at: time),
-                model: model,
+                model: inForce,
                 landmarks: landmarks
             )
         }
@@ -334,7 +334,7 @@ extension SegmentationCore {
         var life = stub?.life ?? Int64.min
         if row >= 0 {
             life = max(life, table.life(row))
-            statistics.markChanging(row, of: &table, learner: model, landmarks: landmarks)
+            statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
             statistics.markRemoved(row)
             table.remove(row)
             rowChanges += 1

@@ -47,14 +47,14 @@ extension SegmentationCore {
         isFinal: Bool = false,
         into output: inout StepOutput
     ) throws(RefitFailure) {
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         refreshOutliers(at: time)
         var centres = statistics.storedMeans().map { $0.rounded() }
         // A decayed feature is rescaled with its landmark, so its centre stays at 0.
         for (feature, form) in schema.features.enumerated() {
             if case .decayed = form { centres[feature] = 0 }
         }
-        statistics.rebuild(from: &table, centres: centres, model: model, landmarks: landmarks)
+        statistics.rebuild(from: &table, centres: centres, model: inForce, landmarks: landmarks)
         guard statistics.moments.count > 0 else {
             failedRefitAt = greatestEventTime
             throw RefitFailure(
@@ -112,7 +112,7 @@ extension SegmentationCore {
             statistics.markChanging(
                 row,
                 of: &table,
-                learner: model,
+                learner: inForce,
                 landmarks: landmarks,
                 isChange: false
             )
@@ -121,7 +121,7 @@ extension SegmentationCore {
             let time = max(clock, min(partitionClock(table.partition(row)), greatestEventTime))
             decide(row, cause: .model, at: time, context: context, into: &output)
         }
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         rescoreCursor = end == table.rowEnd ? Int.max : end
     }
 

@@ -102,7 +102,8 @@ extension SegmentationCore {
             firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
             lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
             at: time,
-            model: model,
+            churn: model?.churn,
+            isPending: model?.churnPending != nil,
             band: table.band(row),
             inCooldown: time < table.cooldownUntil(row)
         )

@@ -83,7 +83,7 @@ extension SegmentationCore {
         statistics.rebuild(
             from: &table,
             centres: centres(at: max(0, greatestEventTime)),
-            model: model,
+            model: inForce,
             landmarks: landmarks
         )
         // No transaction is open: there is nothing to put back.

@@ -13,7 +13,12 @@ public struct SegmentationCore: ~Copyable {
     /// What was counted; an abort takes the transaction's part back.
     public internal(set) var counters = StepCounters()
     /// The model in force, nil before the first version.
-    public internal(set) var model: SegmentModel?
+    public internal(set) var model: SegmentModel? {
+        get { inForce?.model }
+        set { inForce = newValue.map(ModelInForce.init) }
+    }
+    /// The same, as one object: to hand a struct of twenty arrays around costs more than scoring.
+    var inForce: ModelInForce?
     /// Greatest event time seen, in milliseconds since 1970; `Int64.min` before the first event.
     public internal(set) var greatestEventTime = Int64.min
 
@@ -46,7 +51,7 @@ public struct SegmentationCore: ~Copyable {
     /// What an abort puts back beside table and medians.
     struct SavedState {
         var counters: StepCounters
-        var model: SegmentModel?
+        var model: ModelInForce?
         var statistics: PopulationStatistics.Saved
         var greatestEventTime: Int64
         var landmarks: [Double]
@@ -89,7 +94,6 @@ public struct SegmentationCore: ~Copyable {
         sourceBytes = Array("segmentd/\(configuration.group)".utf8)
         writer = DecisionWriter(configuration: configuration, schema: schema)
         churnRisk = ChurnRisk(configuration: configuration.churn)
-        self.model = nil
         if let model { adopt(model) }
     }
 
@@ -110,19 +114,19 @@ public struct SegmentationCore: ~Copyable {
     /// Opens the pending layer.
     public mutating func begin() {
         precondition(saved == nil, "a transaction is open")
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         if statistics.hasLostDigits {
             statistics.rebuild(
                 from: &table,
                 centres: statistics.centres,
-                model: model,
+                model: inForce,
                 landmarks: landmarks,
                 forgetsChanges: false
             )
         }
         saved = SavedState(
             counters: counters,
-            model: model,
+            model: inForce,
             statistics: statistics.save(),
             greatestEventTime: greatestEventTime,
             landmarks: landmarks,
@@ -137,7 +141,7 @@ public struct SegmentationCore: ~Copyable {
     /// The pending layer becomes the committed one.
     public mutating func commit() {
         precondition(saved != nil, "no transaction is open")
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         table.commit()
         saved = nil
     }
@@ -145,7 +149,7 @@ public struct SegmentationCore: ~Copyable {
     /// Drops the pending layer.
     public mutating func abort() {
         guard let saved else { preconditionFailure("no transaction is open") }
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         var medians = statistics
         let before = saved.landmarks
         let now = landmarks
@@ -160,7 +164,7 @@ public struct SegmentationCore: ~Copyable {
         statistics = medians
         statistics.restore(saved.statistics)
         counters = saved.counters
-        model = saved.model
+        inForce = saved.model
         greatestEventTime = saved.greatestEventTime
         landmarks = saved.landmarks
         partitionClocks = saved.partitionClocks
@@ -205,7 +209,7 @@ public struct SegmentationCore: ~Copyable {
         for (index, decay) in schema.decays.enumerated() {
             let landmark = Decay.landmark(at: time, halfLife: decay.halfLifeMilliseconds)
             guard landmark > landmarks[index] else { continue }
-            statistics.flush(&table, model: model, landmarks: landmarks)
+            statistics.flush(&table, model: inForce, landmarks: landmarks)
             statistics.advanceLandmark(ofDecay: index, by: landmark - landmarks[index])
             landmarks[index] = landmark
         }
@@ -215,7 +219,7 @@ public struct SegmentationCore: ~Copyable {
     /// doi:10.1145/1772690.1772862); sums of members are exact, so the objective never rises.
     mutating func completeMiniBatch(into output: inout StepOutput) {
         rowChanges = 0
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         guard learns, var model, rescoreCursor >= table.rowEnd else { return }
         let (factors, shifts) = evaluator.factors(at: greatestEventTime, landmarks: landmarks)
         let d = schema.featureCount
