@@ -82,6 +82,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
     var categories: [String: Double]
     var mean_order_value: Double
     var trained_at_ms: Int64
+    /// Left out where the guard had nothing to compare.
+    var guard_verdict: GuardVerdict?
 
     /// Makes the document of a model.
     public init(_ model: SegmentModel, categories names: [String]) {
@@ -158,6 +160,7 @@ public struct ModelBundle: Codable, Sendable, Equatable {
             uniqueKeysWithValues: zip(names + ["other"], model.categoryShares)
         )
         mean_order_value = model.meanOrderValue
+        guard_verdict = model.verdict
     }
 
     /// Reads a document.
@@ -251,6 +254,7 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         model.nextSegmentID = next_segment_id
         model.categoryShares = names.map { categories[$0] ?? 0 }
         model.meanOrderValue = mean_order_value
+        model.verdict = guard_verdict
         model.prepare()
         return model
     }

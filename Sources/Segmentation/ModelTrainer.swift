@@ -6,6 +6,10 @@ struct ModelTrainer {
     let configuration: SegmentationConfiguration
     let schema: CompiledSchema
     let previous: SegmentModel?
+    /// Number of the new version, above all that were ever given.
+    let version: Int
+    /// First segment id that may be given, above all that ever were.
+    let nextSegmentID: Int
     let landmarks: [Double]
     let time: Int64
     let isFinal: Bool
@@ -22,6 +26,8 @@ struct ModelTrainer {
         configuration: SegmentationConfiguration,
         schema: CompiledSchema,
         previous: SegmentModel?,
+        version: Int,
+        nextSegmentID: Int,
         landmarks: [Double],
         time: Int64,
         isFinal: Bool
@@ -29,13 +35,15 @@ struct ModelTrainer {
         self.configuration = configuration
         self.schema = schema
         self.previous = previous
+        self.version = version
+        self.nextSegmentID = nextSegmentID
         self.landmarks = landmarks
         self.time = time
         self.isFinal = isFinal
         evaluator = FeatureEvaluator(schema: schema)
         // The same table, version and seed give the same model.
         generator = SeededGenerator(
-            seed: configuration.model.seed &+ UInt64((previous?.version ?? 0) + 1)
+            seed: configuration.model.seed &+ UInt64(version)
         )
     }
 
@@ -43,7 +51,7 @@ struct ModelTrainer {
         table: CustomerTable,
         statistics: PopulationStatistics
     ) throws(NumericError) -> SegmentModel {
-        model.version = (previous?.version ?? 0) + 1
+        model.version = version
         model.step = previous?.step ?? 0
         model.trainedAt = time
         model.customers = table.count

@@ -326,6 +326,17 @@ struct PopulationStatistics: Sendable {
         clusters = MiniBatchKMeans(clusterCount: count, dimension: dimension)
     }
 
+    /// Adds the rows that a model has scored as members of its segments, which have none yet.
+    mutating func addMembers(of model: SegmentModel, in table: CustomerTable, landmarks: [Double]) {
+        precondition(dirty.isEmpty)
+        for row in 0..<table.rowEnd where table.isInUse(row) && !table.isOutlier(row) {
+            let cluster = cluster(of: row, table, model)
+            guard cluster >= 0 else { continue }
+            readContribution(row, table, landmarks)
+            clusters.add(rows: u, rowIndex: 0, cluster: cluster)
+        }
+    }
+
     /// Means of stored units, with which new centres are chosen; `[d]`.
     func storedMeans() -> [Double] {
         let ones = Array(repeating: 1.0, count: schema.featureCount)

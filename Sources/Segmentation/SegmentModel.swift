@@ -94,6 +94,8 @@ public struct SegmentModel: Sendable, Equatable {
     public var meanOrderValue = 0.0
     /// Fewer than `model.minimum_customers` were known.
     public var provisional = false
+    /// What the guard found before the version was published; nil where it had nothing to compare.
+    public var verdict: GuardVerdict?
 
     // Derived by `prepare`.
     private(set) var projection: [Double] = []

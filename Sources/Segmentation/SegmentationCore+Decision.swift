@@ -46,16 +46,13 @@ extension SegmentationCore {
         let published = table.publishedSegment(row)
         decision.previousSegment = published
         let current = published == 0 ? -1 : inForce.model.index(ofSegment: published)
-        var target = nearest.index
-        if current >= 0 && current != nearest.index {
-            let distance = inForce.model.squaredDistance(scores, to: current).squareRoot()
-            let isNearer =
-                nearest.squaredDistance.squareRoot()
-                <= (1 - configuration.assignment.hysteresis) * distance
-            let hasStayed =
-                time - table.segmentSince(row) >= configuration.assignment.minimumDwellMilliseconds
-            if !(isNearer && hasStayed) { target = current }
-        }
+        let target = inForce.model.target(
+            scores,
+            nearest: nearest,
+            present: current,
+            stayedMilliseconds: time - table.segmentSince(row),
+            by: configuration.assignment
+        )
         decision.segment = target
         decision.distance = inForce.model.squaredDistance(scores, to: target).squareRoot()
         decision.runnerUp = target == nearest.index ? nearest.secondIndex : nearest.index

@@ -1,28 +1,8 @@
-import Foundation
-
-/// Records of the core that are no decisions: model versions and steps, tombstones, stubs.
+/// Records of the core that are no decisions: steps of the model, tombstones, stubs.
 extension SegmentationCore {
-    /// Versions kept on the model topic.
-    static var versionsKept: Int { 20 }
-
     /// The model in force as a document, nil before the first version.
     public var bundle: ModelBundle? {
         model.map { ModelBundle($0, categories: schema.categories) }
-    }
-
-    mutating func appendModelVersion(_ model: SegmentModel, into output: inout StepOutput) {
-        guard let model = self.model else { return }
-        let bundle = ModelBundle(model, categories: schema.categories)
-        do {
-            let json = try bundle.json()
-            appendModelRecord("version/\(model.version)", Array(json), into: &output)
-        } catch {
-            // A bundle holds finite numbers only, so this is a bug and no operating fault.
-            preconditionFailure("model version \(model.version) is no JSON: \(error)")
-        }
-        let oldest = model.version - Self.versionsKept
-        if oldest >= 1 { appendModelRecord("version/\(oldest)", nil, into: &output) }
-        appendModelRecord("active", Array("{\"version\":\(model.version)}".utf8), into: &output)
     }
 
     func appendModelStep(_ model: SegmentModel, into output: inout StepOutput) {
@@ -39,8 +19,7 @@ extension SegmentationCore {
         appendModelRecord("step", value, into: &output)
     }
 
-    private func appendModelRecord(_ key: String, _ value: [UInt8]?, into output: inout StepOutput)
-    {
+    func appendModelRecord(_ key: String, _ value: [UInt8]?, into output: inout StepOutput) {
         let start = output.bytes.count
         output.bytes.append(contentsOf: key.utf8)
         let middle = output.bytes.count

@@ -19,7 +19,11 @@ extension SegmentationCore {
         guard let model else { return table.count >= firstModelCustomers }
         // A version is first brought to every row.
         guard rescoreCursor >= table.rowEnd else { return false }
-        if model.provisional && table.count >= settings.minimumCustomers { return true }
+        if model.provisional && table.count >= settings.minimumCustomers
+            && lastRefitCustomers < settings.minimumCustomers
+        {
+            return true
+        }
         if table.count >= 2 * max(1, lastRefitCustomers) { return true }
         let age = greatestEventTime - lastRefitAt
         if age >= settings.refitIntervalMilliseconds { return true }
@@ -37,9 +41,11 @@ extension SegmentationCore {
 
     /// Fits a new version to the table and takes it over; rows are scored again by `rescore`.
     ///
+    /// Where the guard finds that it would move too many customers, it waits in the shadow instead.
+    ///
     /// - Parameters:
     ///   - time: the moment of the refit, event clock, in milliseconds since 1970.
-    ///   - isFinal: the last refit of `replay`, which ignores the margin and always sweeps.
+    ///   - isFinal: the last refit of `replay`, which ignores margin and guard and always sweeps.
     ///   - output: where the version's records go.
     /// - Throws: `RefitFailure` when a decomposition or a fit fails; the model in force stays.
     public mutating func refit(
@@ -58,7 +64,7 @@ extension SegmentationCore {
         guard statistics.moments.count > 0 else {
             failedRefitAt = greatestEventTime
             throw RefitFailure(
-                description: "fit version \((model?.version ?? 0) + 1): nobody to learn from"
+                description: "fit version \(versions.highest + 1): nobody to learn from"
             )
         }
         table.compactBlocks()
@@ -66,6 +72,8 @@ extension SegmentationCore {
             configuration: configuration,
             schema: schema,
             previous: model,
+            version: versions.highest + 1,
+            nextSegmentID: versions.nextSegmentID,
             landmarks: landmarks,
             time: time,
             isFinal: isFinal
@@ -75,10 +83,21 @@ extension SegmentationCore {
             fitted = try trainer.fit(table: table, statistics: statistics)
         } catch {
             failedRefitAt = greatestEventTime
-            throw RefitFailure(description: "fit version \((model?.version ?? 0) + 1): \(error)")
+            throw RefitFailure(description: "fit version \(versions.highest + 1): \(error)")
         }
-        adopt(fitted)
-        appendModelVersion(fitted, into: &output)
+        var candidate = ModelCandidate(model: fitted)
+        if let model, !isFinal {
+            candidate.model.verdict = ModelGuard.judge(
+                fitted,
+                against: model,
+                table: table,
+                landmarks: landmarks,
+                time: time,
+                configuration: configuration,
+                schema: schema
+            )
+        }
+        take(candidate, into: &output)
     }
 
     /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a

@@ -1,4 +1,3 @@
-import Foundation
 import OnlineLearning
 
 /// Why a record of ours cannot be used; a restore stops there, for corrupt state is never used.
@@ -116,70 +115,6 @@ extension SegmentationCore {
         }
         table.suppressed = table.suppressed.filter { !dropped.contains($0.value.partition) }
         finishRestore()
-    }
-
-    /// Takes the model topic's records over: the active version with its latest step.
-    ///
-    /// - Parameters:
-    ///   - records: value by key; later records of a key have replaced earlier ones.
-    ///   - onlyNewer: leave a given model in force unless it has been learnt on from since.
-    /// - Throws: `RestoreFailure` for an active version that is missing, broken, or of other
-    ///   features.
-    public mutating func restoreModel(
-        _ records: [String: [UInt8]],
-        onlyNewer: Bool = false
-    ) throws(RestoreFailure) {
-        guard let active = records["active"] else { return }
-        let version: Int
-        do {
-            version = try JSONDecoder().decode(ActiveRecord.self, from: Data(active)).version
-        } catch {
-            throw RestoreFailure(description: "model topic, key active: not readable")
-        }
-        guard let bytes = records["version/\(version)"] else {
-            throw RestoreFailure(
-                description: "model topic: version \(version) is active, but not there"
-            )
-        }
-        var restored: SegmentModel
-        do {
-            restored = try ModelBundle(json: Data(bytes)).model(for: schema)
-        } catch let error as ModelMismatch {
-            throw RestoreFailure(
-                description: "model topic, version \(version): \(error)"
-                    + "; declare the features as they were, or use another kafka.group"
-            )
-        } catch {
-            throw RestoreFailure(
-                description: "model topic, version \(version): not readable (\(error))"
-            )
-        }
-        if let bytes = records["step"] {
-            let step: StepRecord
-            do {
-                step = try JSONDecoder().decode(StepRecord.self, from: Data(bytes))
-            } catch {
-                throw RestoreFailure(description: "model topic, key step: not readable")
-            }
-            // A step of an earlier version ended with it.
-            if step.version == version && step.centroids.count == restored.centroids.count {
-                restored.step = step.step
-                restored.centroids = step.centroids
-            }
-        }
-        if onlyNewer, restored.version < model?.version ?? 0 { return }
-        if restored.version == model?.version {
-            follow(centroidsOf: restored)
-        } else {
-            adopt(restored)
-        }
-    }
-
-    private struct ActiveRecord: Decodable { var version: Int }
-    private struct StepRecord: Decodable {
-        var version: Int
-        var step: Int
-        var centroids: [Double]
     }
 }
 

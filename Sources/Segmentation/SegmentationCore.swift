@@ -45,6 +45,8 @@ public struct SegmentationCore: ~Copyable {
     /// Event time and number of customers at the last refit.
     var lastRefitAt = Int64.min
     var lastRefitCustomers = 0
+    /// Versions that are kept, and the one that waits for an operator.
+    var versions = ModelVersions()
     /// Event time of a refit that failed; the next try waits for an hour of events.
     var failedRefitAt: Int64?
 
@@ -60,6 +62,7 @@ public struct SegmentationCore: ~Copyable {
         var rescoreCursor: Int
         var lastRefitAt: Int64
         var lastRefitCustomers: Int
+        var versions: ModelVersions
     }
 
     /// Creates an empty core.
@@ -134,7 +137,8 @@ public struct SegmentationCore: ~Copyable {
             rowChanges: rowChanges,
             rescoreCursor: rescoreCursor,
             lastRefitAt: lastRefitAt,
-            lastRefitCustomers: lastRefitCustomers
+            lastRefitCustomers: lastRefitCustomers,
+            versions: versions
         )
     }
 
@@ -172,6 +176,7 @@ public struct SegmentationCore: ~Copyable {
         rescoreCursor = saved.rescoreCursor
         lastRefitAt = saved.lastRefitAt
         lastRefitCustomers = saved.lastRefitCustomers
+        versions = saved.versions
         if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
         self.saved = nil
     }
@@ -261,5 +266,6 @@ public struct SegmentationCore: ~Copyable {
         rescoreCursor = 0
         lastRefitAt = prepared.trainedAt
         lastRefitCustomers = prepared.customers
+        versions.raise(version: prepared.version, nextSegmentID: prepared.nextSegmentID)
     }
 }

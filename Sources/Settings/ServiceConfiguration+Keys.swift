@@ -77,6 +77,8 @@ extension ServiceConfiguration {
                 "model.refit.minimum_interval",
                 \.segmentation.model.refitMinimumIntervalMilliseconds
             ),
+            .number("model.guard.segment_share", \.segmentation.model.guardLimits.segmentShare),
+            .number("model.guard.band_share", \.segmentation.model.guardLimits.bandShare),
             .integer("model.minimum_customers", \.segmentation.model.minimumCustomers),
             .choice(
                 "model.cold_start",

@@ -72,6 +72,19 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var sweepIntervalMilliseconds: Int64 = 7 * 86_400_000
         /// Customers that the sweep runs over; more are sampled uniformly.
         public var silhouetteSample = 5_000
+        /// What a new version may change without being asked for.
+        public var guardLimits = GuardLimits()
+
+        /// Creates the defaults.
+        public init() {}
+    }
+
+    /// What a new version may change; above a limit it waits until an operator accepts it.
+    public struct GuardLimits: Sendable, Equatable {
+        /// Share of customers whose published segment would change, 0 to 1; 1 is no limit.
+        public var segmentShare = 0.2
+        /// Share of churn bands that would change, 0 to 1; 1 is no limit.
+        public var bandShare = 0.2
 
         /// Creates the defaults.
         public init() {}
@@ -210,6 +223,16 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         )
         require((1...1000).contains(model.challengers), "model.challengers", "must be 1 to 1000")
         require((0...1).contains(model.margin), "model.margin", "must be 0 to 1")
+        require(
+            (0...1).contains(model.guardLimits.segmentShare),
+            "model.guard.segment_share",
+            "must be 0 to 1"
+        )
+        require(
+            (0...1).contains(model.guardLimits.bandShare),
+            "model.guard.band_share",
+            "must be 0 to 1"
+        )
         require(model.sample >= 100, "model.sample", "must be 100 or more")
         require(
             (0..<1).contains(assignment.hysteresis),
