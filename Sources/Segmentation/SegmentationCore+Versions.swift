@@ -1,5 +1,3 @@
-import Foundation
-
 /// Which version is in force: refits, the guard, and operators decide.
 ///
 /// Everything here happens in the open transaction, and an abort takes it back.
@@ -145,17 +143,6 @@ extension SegmentationCore {
         versions.keep(model)
         let bundle = ModelBundle(model, categories: schema.categories)
         appendModelRecord(Self.versionPrefix + "\(model.version)", Self.json(bundle), into: &output)
-    }
-
-    private static func json(_ value: some Encodable) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        do {
-            return Array(try encoder.encode(value))
-        } catch {
-            // Numbers are finite, so this is a bug and no operating fault.
-            preconditionFailure("a record of the model topic is no JSON: \(error)")
-        }
     }
 }
 
