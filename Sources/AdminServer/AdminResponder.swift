@@ -68,6 +68,9 @@ struct AdminResponder: Sendable {
         of service: Service,
         wallMilliseconds: Int64
     ) async -> AdminReply {
+        if method == "POST", service == .everything, let action = Self.action(path) {
+            return await command(action, query)
+        }
         guard method == "GET" || method == "HEAD" else {
             return .error(405, "only GET is possible")
         }
@@ -76,7 +79,8 @@ struct AdminResponder: Sendable {
         case ("/readyz", _): return readiness()
         case ("/metrics", _): return metrics(wallMilliseconds: wallMilliseconds)
         case ("/api/status", .everything): return status()
-        case ("/api/model", .everything): return model()
+        case ("/api/model", .everything): return await model(query)
+        case ("/api/models", .everything): return await ask(.versions) { .json($0) }
         case ("/api/export", .everything): return await export(query)
         case (_, .everything) where path.hasPrefix(Self.customers):
             let id = path.dropFirst(Self.customers.count)
@@ -150,13 +154,14 @@ struct AdminResponder: Sendable {
         }
     }
 
-    private func ask(
+    func ask(
         _ request: Mailbox.Request,
         _ reply: (String) -> AdminReply
     ) async -> AdminReply {
         do throws(MailboxError) {
             guard let answer = try await mailbox.ask(request, limit: answerLimit) else {
-                return .error(404, "unknown customer")
+                if case .explain = request { return .error(404, "unknown customer") }
+                return .error(404, "no such version; /api/models lists those that there are")
             }
             return reply(String(decoding: answer, as: UTF8.self))
         } catch {
@@ -165,6 +170,11 @@ struct AdminResponder: Sendable {
             case .timedOut: .error(504, "the engine did not answer in time, ask again")
             case .cancelled: .error(503, "the question was withdrawn")
             case .stopped: .error(503, "the engine does not run")
+            case .refused(let reason): .error(409, reason)
+            case .aborted:
+                .error(503, "the transaction was aborted and nothing has changed, ask again")
+            case .unknownOutcome:
+                .error(503, "the engine ended before it knew; /api/models says what is in force")
             }
         }
     }

@@ -88,6 +88,9 @@ enum MetricsText {
                 )
             }
         }
+        text.metric(MetricNames.shadowVersion, status.shadow?.version ?? 0)
+        text.metric(MetricNames.shadowSegments, status.shadow?.segmentShare ?? 0)
+        text.metric(MetricNames.shadowBands, status.shadow?.bandShare ?? 0)
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
     }
 }

@@ -35,6 +35,7 @@ enum StatusJSON {
             ]),
             "lag": .list(status.lags.map(lag)),
             "model": status.model.map(model) ?? .null,
+            "shadow": status.shadow.map(shadow) ?? .null,
             "churn": .object([
                 "ready": .flag(status.churnMissing == nil),
                 "missing": .optional(status.churnMissing),
@@ -47,6 +48,16 @@ enum StatusJSON {
         .object([
             "topic": .text(lag.topic), "partition": .integer(Int64(lag.partition)),
             "records": .integer(lag.records),
+        ])
+    }
+
+    private static func shadow(_ shadow: EngineStatus.Shadow) -> JSONText {
+        .object([
+            "version": .integer(Int64(shadow.version)),
+            "trained_at": .integer(shadow.trainedAtMilliseconds),
+            "segment_share": .number(shadow.segmentShare),
+            "band_share": .number(shadow.bandShare),
+            "held_because": .text(shadow.heldBecause),
         ])
     }
 

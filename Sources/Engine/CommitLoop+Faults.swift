@@ -21,6 +21,10 @@ public enum EngineReport: Sendable, Equatable {
     case aborted(String)
     /// A refit failed; the model in force stays.
     case refitFailed(String)
+    /// A new version moves too many customers and waits for an operator.
+    case heldBack(version: Int, because: String)
+    /// An operator's command took effect.
+    case commanded(String)
     /// A new version is in force.
     case newModel(version: Int, customers: Int, segments: [String])
 }
@@ -100,6 +104,7 @@ extension CommitLoop where Log: ~Copyable {
             positions.abort()
             transaction = OpenTransaction()
         }
+        answerCommands(.failure(.aborted))
         // The rewind brings them again.
         if unfinished == .records { unfinished = nil }
         var waits = Backoff()

@@ -82,6 +82,7 @@ extension CommitLoop where Log: ~Copyable {
         let (committed, aborted) = (transactions, self.aborted)
         let partitions = positions.partitions.sorted()
         let model = core.model
+        let shadow = core.shadow
         let json = publishedVersion == model?.version ? nil : bundleJSON()
         let isNewVersion = model != nil && publishedVersion != model?.version
         board.update { status in
@@ -109,7 +110,14 @@ extension CommitLoop where Log: ~Copyable {
                 ?? "no model yet"
             status.model = model.map(EngineStatus.Model.init)
             if let json { status.modelBundleJSON = json }
+            status.shadow = shadow.map(EngineStatus.Shadow.init)
         }
+        if let shadow, shadow.version != publishedShadow {
+            report(
+                .heldBack(version: shadow.version, because: shadow.verdict?.held_because ?? "")
+            )
+        }
+        publishedShadow = shadow?.version
         if isNewVersion, let model {
             publishedVersion = model.version
             report(
@@ -170,6 +178,18 @@ extension EngineStatus.Model {
     }
 }
 
+extension EngineStatus.Shadow {
+    init(_ model: SegmentModel) {
+        self.init(
+            version: model.version,
+            trainedAtMilliseconds: model.trainedAt,
+            segmentShare: model.verdict?.segment_share ?? 0,
+            bandShare: model.verdict?.band_share ?? 0,
+            heldBecause: model.verdict?.held_because ?? ""
+        )
+    }
+}
+
 extension Mailbox {
     /// Rows of the customer table in one answer: some milliseconds of the engine's thread.
     static let exportRowsMax = 5_000
@@ -183,6 +203,12 @@ extension Mailbox {
                 var lines: [UInt8] = []
                 let next = core.appendExport(from: row, limit: Self.exportRowsMax, into: &lines)
                 return Array((next.map(String.init) ?? "").utf8) + [UInt8(ascii: "\n")] + lines
+            case .bundle(let version): return core.bundleJSON(of: .version(version))
+            case .activeBundle: return core.bundleJSON(of: .active)
+            case .shadowBundle: return core.bundleJSON(of: .shadow)
+            case .versions: return core.versionsJSON()
+            // Taken out before, by the turn that does them.
+            case .accept, .reject, .rollback: return nil
             }
         }
     }

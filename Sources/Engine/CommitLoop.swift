@@ -88,6 +88,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var transactions = 0
     var aborted = 0
     var publishedVersion = -1
+    var publishedShadow: Int?
+    /// Operators' commands of the open transaction, to be answered when it ends.
+    var commands: [Mailbox.Command] = []
     var nextStatus: Int64 = 0
 
     /// What the open transaction holds so far.
@@ -162,6 +165,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
 
     private mutating func close() {
         publishStatus(force: true)
+        answerCommands(.failure(.unknownOutcome))
         mailbox.close()
         log.close()
         board.move(to: .stopped, atMilliseconds: clock.wallMilliseconds())
@@ -180,6 +184,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         unfinished = nil
         guard result == .records else { return }
         try learn()
+        try obey()
         if isCommitDue { try commit() }
     }
 
@@ -222,7 +227,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             || clock.monotonicMicroseconds() - transaction.startedAt >= intervalMicroseconds
     }
 
-    private mutating func begin() throws(LoopFault) {
+    mutating func begin() throws(LoopFault) {
         guard !transaction.isOpen else { return }
         try attempt { (loop) throws(LogError) in try loop.log.beginTransaction() }
         core.begin()
@@ -305,7 +310,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         let now = clock.monotonicMicroseconds()
         guard !positions.owns(partition: 0), now - lastModelRead > 5_000_000 else { return }
         lastModelRead = now
+        let version = core.model?.version
         try restoreModel()
+        if core.model?.version != version { core.countFormerMembers() }
     }
 
     /// Ends the open transaction: changelog, offsets, commit; then the pending layer is the

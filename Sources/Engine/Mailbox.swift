@@ -1,3 +1,4 @@
+import Segmentation
 import Synchronization
 
 /// Why a question got no answer.
@@ -10,6 +11,12 @@ public enum MailboxError: Error, Sendable, Equatable {
     case cancelled
     /// The engine does not run, or no longer.
     case stopped
+    /// A command cannot be done, in words; nothing has changed.
+    case refused(String)
+    /// The transaction of a command was aborted; nothing has changed, so it may be tried again.
+    case aborted
+    /// The engine ended within a command: whether it took effect, the versions tell.
+    case unknownOutcome
 }
 
 /// A bounded mailbox between the admin server and the engine's thread.
@@ -26,12 +33,51 @@ public final class Mailbox: Sendable {
         ///
         /// The first line of the answer is the row to go on from, empty at the end.
         case export(from: Int)
+        /// The bundle of a kept version, answered with JSON.
+        case bundle(version: Int)
+        /// The bundle of the version in force, answered with JSON.
+        case activeBundle
+        /// The bundle of the version that waits, answered with JSON.
+        case shadowBundle
+        /// The versions kept, answered with JSON.
+        case versions
+        /// Put the version that waits in force; nil for whichever it is.
+        ///
+        /// A command as the next two are: answered in words once it is committed.
+        case accept(version: Int?)
+        /// Drop the version that waits; nil for whichever it is.
+        case reject(version: Int?)
+        /// Put a kept version in force again.
+        case rollback(version: Int)
+
+        /// What an operator wants done, nil for a question.
+        var command: OperatorCommand? {
+            switch self {
+            case .accept(let version): .accept(version: version)
+            case .reject(let version): .reject(version: version)
+            case .rollback(let version): .rollback(version: version)
+            case .explain, .export, .bundle, .activeBundle, .shadowBundle, .versions: nil
+            }
+        }
+    }
+
+    /// A command that was taken out of the mailbox and has to be answered.
+    struct Command {
+        let command: OperatorCommand
+        fileprivate let continuation: CheckedContinuation<Result<[UInt8]?, MailboxError>, Never>
+
+        /// Says what came of it.
+        func answer(_ result: Result<String, MailboxError>) {
+            continuation.resume(returning: result.map { Array($0.utf8) })
+        }
     }
 
     private struct Letter {
         let ticket: UInt64
         let request: Request
         let continuation: CheckedContinuation<Result<[UInt8]?, MailboxError>, Never>
+
+        var isCommand: Bool { request.command != nil }
     }
 
     private struct State {
@@ -109,12 +155,31 @@ public final class Mailbox: Sendable {
     public func drain(_ reply: (Request) -> [UInt8]?) {
         guard waiting.load(ordering: .acquiring) > 0 else { return }
         let letters = state.withLock { state in
-            defer { state.letters.removeAll(keepingCapacity: true) }
-            waiting.store(0, ordering: .releasing)
-            return state.letters
+            let letters = state.letters.filter { !$0.isCommand }
+            state.letters.removeAll { !$0.isCommand }
+            waiting.store(state.letters.count, ordering: .releasing)
+            return letters
         }
         for letter in letters {
             letter.continuation.resume(returning: .success(reply(letter.request)))
+        }
+    }
+
+    /// Takes the commands out that wait; each has to be answered once.
+    ///
+    /// Costs one atomic load when nothing waits. From here on a command is not withdrawn any more:
+    /// its asker waits until it is committed or aborted.
+    func takeCommands() -> [Command] {
+        guard waiting.load(ordering: .acquiring) > 0 else { return [] }
+        return state.withLock { state in
+            let letters = state.letters
+            state.letters.removeAll { $0.isCommand }
+            waiting.store(state.letters.count, ordering: .releasing)
+            return letters.compactMap { letter in
+                letter.request.command.map {
+                    Command(command: $0, continuation: letter.continuation)
+                }
+            }
         }
     }
 

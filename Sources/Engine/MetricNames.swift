@@ -192,6 +192,24 @@ public enum MetricNames {
         "Customers of each segment.",
         labels: ["segment", "key"]
     )
+    /// Version in the shadow.
+    public static let shadowVersion = MetricName(
+        "segmentd_model_shadow_version",
+        .gauge,
+        "Version that waits for an operator to accept or reject it; 0 for none."
+    )
+    /// Segments that the shadow would change.
+    public static let shadowSegments = MetricName(
+        "segmentd_model_shadow_segment_share_ratio",
+        .gauge,
+        "Share of customers whose segment the waiting version would change; 0 for none."
+    )
+    /// Bands that the shadow would change.
+    public static let shadowBands = MetricName(
+        "segmentd_model_shadow_band_share_ratio",
+        .gauge,
+        "Share of churn bands that the waiting version would change; 0 for none."
+    )
     /// Churn readiness.
     public static let churnReady = MetricName(
         "segmentd_churn_ready",
@@ -205,6 +223,6 @@ public enum MetricNames {
         customers, records, events, duplicates, unmatchedReversals, rejections, outputs,
         transactions, abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
-        segmentCustomers, churnReady,
+        segmentCustomers, shadowVersion, shadowSegments, shadowBands, churnReady,
     ]
 }

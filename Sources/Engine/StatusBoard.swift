@@ -131,6 +131,35 @@ public struct EngineStatus: Sendable {
         }
     }
 
+    /// The version that waits for an operator.
+    public struct Shadow: Sendable, Equatable {
+        /// Version, 2 or more.
+        public var version: Int
+        /// When it was trained, in milliseconds since 1970.
+        public var trainedAtMilliseconds: Int64
+        /// Share of customers whose segment would change, 0 to 1.
+        public var segmentShare: Double
+        /// Share of churn bands that would change, 0 to 1.
+        public var bandShare: Double
+        /// Why it waits, in words.
+        public var heldBecause: String
+
+        /// Creates a shadow from its parts.
+        public init(
+            version: Int,
+            trainedAtMilliseconds: Int64,
+            segmentShare: Double,
+            bandShare: Double,
+            heldBecause: String
+        ) {
+            self.version = version
+            self.trainedAtMilliseconds = trainedAtMilliseconds
+            self.segmentShare = segmentShare
+            self.bandShare = bandShare
+            self.heldBecause = heldBecause
+        }
+    }
+
     /// What the loop is doing; moved by `StatusBoard.move` alone.
     public fileprivate(set) var state = EngineState.starting
     /// Since when, in milliseconds since 1970.
@@ -169,6 +198,8 @@ public struct EngineStatus: Sendable {
     public var lags: [Lag] = []
     /// The model in use, nil before the first.
     public var model: Model?
+    /// The version that waits for an operator, nil for none.
+    public var shadow: Shadow?
     /// Published by `/api/model` as it is; nil before the first model.
     public var modelBundleJSON: String?
     /// Why there are no churn bands yet, nil once there are.

@@ -133,6 +133,15 @@ struct Daemon {
             logger.warning("transaction aborted and begun again: \(reason)")
         case .refitFailed(let reason):
             logger.error("\(reason); the model in force stays")
+        case .heldBack(let version, let reason):
+            logger.warning(
+                "new model held back, the model in force stays: \(reason)",
+                metadata: [
+                    "version": "\(version)",
+                    "next": "segmentd model accept \(version), or segmentd model reject \(version)",
+                ]
+            )
+        case .commanded(let words): logger.info("operator: \(words)")
         case .newModel(let version, let customers, let segments):
             logger.info(
                 "new model",

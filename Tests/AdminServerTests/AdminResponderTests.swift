@@ -62,6 +62,9 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
             "segmentd_model_explained_variance_ratio{component=\"2\"} 0.125",
             "segmentd_segment_customers{segment=\"1\",key=\"new-customers\"} 821",
             "segmentd_churn_ready 0",
+            "segmentd_model_shadow_version 13",
+            "segmentd_model_shadow_segment_share_ratio 0.375",
+            "segmentd_model_shadow_band_share_ratio 0.0625",
         ] { #expect(lines.contains(line), "\(line)") }
     }
 
@@ -107,6 +110,9 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
         let model = try #require(object["model"] as? [String: Any])
         let segments = try #require(model["segments"] as? [[String: Any]])
         #expect(segments.first?["name"] as? String == "New \"customers\"")
+        let shadow = try #require(object["shadow"] as? [String: Any])
+        #expect(shadow["version"] as? Int == 13 && shadow["segment_share"] as? Double == 0.375)
+        #expect(shadow["held_because"] as? String == "37.5 % of customers would change segment")
         let churn = try #require(object["churn"] as? [String: Any])
         #expect(churn["missing"] as? String == "12 of 100 repeat buyers")
     }

@@ -29,6 +29,13 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
             ],
             featuresWithoutData: ["income"]
         )
+        status.shadow = EngineStatus.Shadow(
+            version: 13,
+            trainedAtMilliseconds: 2_500,
+            segmentShare: 0.375,
+            bandShare: 0.0625,
+            heldBecause: "37.5 % of customers would change segment"
+        )
         status.modelBundleJSON = "{\"version\":12}"
         status.churnMissing = "12 of 100 repeat buyers"
     }

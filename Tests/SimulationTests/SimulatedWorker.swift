@@ -7,6 +7,9 @@ import TestSupport
 final class SimulatedWorker {
     private var loop: CommitLoop<ModelLog, VirtualClock>
 
+    /// Where operators ask.
+    let mailbox = Mailbox()
+
     init(
         broker: ModelBroker,
         instance: String,
@@ -33,7 +36,7 @@ final class SimulatedWorker {
             ),
             clock: broker.clock,
             board: StatusBoard(sinceMilliseconds: broker.clock.wallMilliseconds()),
-            mailbox: Mailbox(),
+            mailbox: mailbox,
             configuration: configuration,
             report: { _ in }
         )

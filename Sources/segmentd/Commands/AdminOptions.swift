@@ -13,13 +13,22 @@ struct AdminOptions: ParsableArguments {
     ///
     /// - Throws: `CommandFailure`: nobody answers, or the answer is an error, in its words.
     func get(_ path: String) async throws(CommandFailure) -> Data {
+        try await request("GET", path)
+    }
+
+    /// Asks the daemon, or has it do something.
+    ///
+    /// - Throws: `CommandFailure`: nobody answers, or the answer is an error, in its words.
+    func request(_ method: String, _ path: String) async throws(CommandFailure) -> Data {
         guard let url = URL(string: "http://\(admin)\(path)") else {
             throw CommandFailure("--admin \(admin) is no HOST:PORT", status: .usage)
         }
         let data: Data
         let response: URLResponse
         do {
-            (data, response) = try await URLSession.shared.data(from: url)
+            var request = URLRequest(url: url)
+            request.httpMethod = method
+            (data, response) = try await URLSession.shared.data(for: request)
         } catch {
             throw CommandFailure(
                 "no daemon answers at \(admin); is it running, and is --admin its admin.listen?",

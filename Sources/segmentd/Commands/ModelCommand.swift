@@ -7,8 +7,8 @@ import Segmentation
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Look at a model.",
-        subcommands: [Show.self]
+        abstract: "Look at a model, and decide which version is in force.",
+        subcommands: [Show.self, Accept.self, Reject.self, Rollback.self]
     )
 
     /// A bundle as people read it.
