@@ -1,0 +1,124 @@
+import Engine
+import Foundation
+import Segmentation
+import Synchronization
+import TestSupport
+import Testing
+
+/// Operators' commands go through the real loop: in a transaction, answered after its commit.
+@Suite(.timeLimit(.minutes(2))) struct OperatorTests {
+    private struct Active: Decodable { var version: Int }
+
+    private let broker: ModelBroker
+    private let input = SimulationInput(seed: 1)
+
+    init() {
+        broker = ModelBroker(
+            clock: VirtualClock(wallMilliseconds: SimulationRun.wallMilliseconds),
+            settings: ModelBroker.Settings()
+        )
+        for name in [SimulationInput.eventTopic, "segments", "changelog"] {
+            broker.createTopic(name, partitions: SimulationInput.partitionCount)
+        }
+        for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
+        for record in input.records {
+            broker.append(
+                SimulationInput.eventTopic,
+                partition: record.partition,
+                key: record.key,
+                value: record.value,
+                headers: record.headers,
+                timestamp: record.timestamp
+            )
+        }
+    }
+
+    private func worker(_ faults: [FaultPlan.Entry] = []) -> SimulatedWorker {
+        SimulatedWorker(
+            broker: broker,
+            instance: "a",
+            plan: FaultPlan(faults),
+            model: nil,
+            configuration: {
+                var configuration = CommitLoopConfiguration()
+                configuration.transactionRecords = 16
+                return configuration
+            }()
+        )
+    }
+
+    private var activeVersion: Int? {
+        get throws {
+            let key = Array("active".utf8)
+            let record = broker.readCommitted("model").last { $0.key == key }
+            return try record?.value.map {
+                try JSONDecoder().decode(Active.self, from: Data($0)).version
+            }
+        }
+    }
+
+    /// Turns the loop until the question is answered.
+    private func ask(
+        _ request: Mailbox.Request,
+        _ worker: SimulatedWorker
+    ) async -> Result<String, MailboxError> {
+        let mailbox = worker.mailbox
+        let box = AnswerBox()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                do throws(MailboxError) {
+                    let bytes = try await mailbox.ask(request, limit: .seconds(60))
+                    box.answer.withLock {
+                        $0 = .success(String(decoding: bytes ?? [], as: UTF8.self))
+                    }
+                } catch {
+                    box.answer.withLock { $0 = .failure(error) }
+                }
+            }
+            while box.answer.withLock({ $0 == nil }) {
+                _ = worker.turn()
+                await Task.yield()
+            }
+        }
+        return box.answer.withLock { $0 } ?? .failure(.cancelled)
+    }
+
+    @Test func aRollbackIsCommittedBeforeItIsAnswered() async throws {
+        let worker = worker()
+        for _ in 0..<300 { _ = worker.turn() }
+        // With so few customers a refit moves many, so the first version has stayed.
+        #expect(try activeVersion == 1)
+        guard case .success(let accepted) = await ask(.accept(version: nil), worker) else {
+            Issue.record("a version waits")
+            return
+        }
+        #expect(try (activeVersion ?? 0) > 1)
+        #expect(accepted.hasSuffix("customers will be looked at again"))
+        let words = await ask(.rollback(version: 1), worker)
+        #expect(try activeVersion == 1)
+        guard case .success(let text) = words else {
+            Issue.record("\(words)")
+            return
+        }
+        #expect(text.hasPrefix("version 1 is in force; "))
+        #expect(
+            await ask(.rollback(version: 1), worker)
+                == .failure(.refused("version 1 is in force already"))
+        )
+        #expect(
+            await ask(.accept(version: nil), worker)
+                == .failure(.refused(CommandRefusal.noShadow.description))
+        )
+        // It is durable: a worker that starts finds the version, and counts on.
+        #expect(worker.stop() == .drained)
+        let next = self.worker()
+        for _ in 0..<50 { _ = next.turn() }
+        #expect(try activeVersion == 1)
+        #expect(next.stop() == .drained)
+    }
+}
+
+/// An answer that arrives while the loop turns.
+private final class AnswerBox: Sendable {
+    let answer = Mutex<Result<String, MailboxError>?>(nil)
+}
