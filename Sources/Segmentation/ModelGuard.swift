@@ -1,3 +1,5 @@
+import Kernels
+
 /// What a candidate would change, and whether that holds it back; part of its version.
 ///
 /// Shares are of customers who have a segment, or a band, by the model in force.
@@ -65,8 +67,11 @@ struct ModelGuard {
             evaluator: FeatureEvaluator(schema: schema)
         )
         var verdict = judge.compare(candidate, present, table)
-        // A provisional version was never meant to stay.
-        if !present.provisional { verdict.held_because = judge.reason(verdict) }
+        // A provisional version was never meant to stay, and one that was fit to less than half of
+        // today's customers knows too little of them to be protected: a young shop would sit on it.
+        if !present.provisional && candidate.customers < 2 * present.customers {
+            verdict.held_because = judge.reason(verdict)
+        }
         return verdict
     }
 
@@ -126,7 +131,7 @@ struct ModelGuard {
             stayedMilliseconds: moment - table.segmentSince(row),
             by: configuration.assignment
         )
-        return (model.segments[nearest.first].id, model.segments[target].id)
+        return (model.segments[nearest.index].id, model.segments[target].id)
     }
 
     private func band(
@@ -141,7 +146,8 @@ struct ModelGuard {
             firstPurchase: calendar.start(ofDay: table.firstPurchaseDay(row)),
             lastPurchase: calendar.start(ofDay: table.lastPurchaseDay(row)),
             at: moment,
-            model: model,
+            churn: model.churn,
+            isPending: model.churnPending != nil,
             band: table.band(row),
             inCooldown: moment < table.cooldownUntil(row)
         ).band
@@ -192,11 +198,11 @@ extension SegmentModel {
         stayedMilliseconds: Int64,
         by rules: SegmentationConfiguration.Assignment
     ) -> Int {
-        guard present >= 0 && present != nearest.first else { return nearest.first }
+        guard present >= 0 && present != nearest.index else { return nearest.index }
         let distance = squaredDistance(scores, to: present).squareRoot()
         let isNearer =
             nearest.squaredDistance.squareRoot() <= (1 - rules.hysteresis) * distance
         let hasStayed = stayedMilliseconds >= rules.minimumDwellMilliseconds
-        return isNearer && hasStayed ? nearest.first : present
+        return isNearer && hasStayed ? nearest.index : present
     }
 }

@@ -327,7 +327,7 @@ struct PopulationStatistics: Sendable {
     }
 
     /// Adds the rows that a model has scored as members of its segments, which have none yet.
-    mutating func addMembers(of model: SegmentModel, in table: CustomerTable, landmarks: [Double]) {
+    mutating func addMembers(of model: ModelInForce, in table: CustomerTable, landmarks: [Double]) {
         precondition(dirty.isEmpty)
         for row in 0..<table.rowEnd where table.isInUse(row) && !table.isOutlier(row) {
             let cluster = cluster(of: row, table, model)

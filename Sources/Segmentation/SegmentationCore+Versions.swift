@@ -80,7 +80,7 @@ extension SegmentationCore {
     ///
     /// Steps count on, and the step is written, so that a restart does not go back to a lower one.
     private mutating func activate(_ kept: SegmentModel, into output: inout StepOutput) {
-        statistics.flush(&table, model: model, landmarks: landmarks)
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         var version = kept
         version.step = max(model?.step ?? 0, kept.step) + 1
         adopt(version)
@@ -103,7 +103,7 @@ extension SegmentationCore {
     /// To be called without a transaction by a worker that follows another's model.
     public mutating func countFormerMembers() {
         guard let model else { return }
-        statistics.addMembers(of: model, in: table, landmarks: landmarks)
+        statistics.addMembers(of: ModelInForce(model), in: table, landmarks: landmarks)
     }
 
     // MARK: records
