@@ -19,49 +19,6 @@ extension PurchaseParameters {
         return age.isFinite ? age : nil
     }
 
-    /// The age at which the chance of no purchase within `horizon` has risen to `level`.
-    ///
-    /// A bracketed root: the chance rises with age, and either of its two parts alone gives an
-    /// upper bound in closed form.
-    ///
-    /// - Parameters:
-    ///   - level: above 0 and below 1.
-    ///   - x: repeat purchases.
-    ///   - recency: t_x, weeks.
-    ///   - horizon: h, weeks, positive.
-    /// - Returns: weeks, not before `recency`; there the level is reached, and 1e-9 of the age (and
-    ///   a week) earlier it is not. Nil where the age is too large for a double.
-    public func ageWhenNoPurchaseRises(
-        to level: Double,
-        x: Int,
-        recency: Double,
-        horizon: Double
-    ) -> Double? {
-        precondition(0 < level && level < 1 && horizon > 0, "a chance and a horizon")
-        func isReached(_ age: Double) -> Bool {
-            probabilityNoPurchase(x: x, recency: recency, age: age, horizon: horizon) >= level
-        }
-        guard !isReached(recency) else { return recency }
-        // Silence of the living alone: ((alpha + T) / (alpha + T + h))^(r + x) = level.
-        let silence = horizon / expm1(-log(level) / shape(x)) - alpha
-        let left = ageWhenAliveFalls(to: 1 - level, x: x, recency: recency) ?? .infinity
-        var upper = max(recency, min(silence, left))
-        guard upper.isFinite else { return nil }
-        // Rounding may put the bound just before the crossing.
-        var step = 1e-12 * (1 + upper)
-        while !isReached(upper) {
-            upper += step
-            step *= 2
-            guard upper.isFinite else { return nil }
-        }
-        var lower = recency
-        while upper - lower > 1e-9 * (1 + upper) {
-            let middle = lower + (upper - lower) / 2
-            if isReached(middle) { upper = middle } else { lower = middle }
-        }
-        return upper
-    }
-
     /// Purchases to be expected in the coming `horizon`.
     ///
     /// Published for both models with the hypergeometric function (Fader, Hardie and Lee, 2005,
