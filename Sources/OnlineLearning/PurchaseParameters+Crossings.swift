@@ -11,8 +11,8 @@ extension PurchaseParameters {
     ///   - x: repeat purchases.
     ///   - recency: t_x, weeks.
     ///   - horizon: h, weeks, positive.
-    /// - Returns: weeks, not before `recency`; there the level is reached, and 1e-12 of the age (and
-    ///   a week) earlier it is not. Nil where the age is too large for a double.
+    /// - Returns: weeks, not before `recency`; there the level is reached, and 1e-12 of the age
+    ///   (and a week) earlier it is not. Nil where the age is too large for a double.
     /// - Complexity: about ten evaluations of the chance, no allocation.
     public func ageWhenNoPurchaseRises(
         to level: Double,
