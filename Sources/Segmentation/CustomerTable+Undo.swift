@@ -45,6 +45,10 @@ struct UndoLog: Sendable {
     /// Rows, not touched otherwise by then, whose mark of a change a refit took away.
     var unmarked: [Int] = []
 
+    /// Rows, not touched otherwise by then, that a look at their due moment put off, with the
+    /// moment from before: the model that said so may be taken back too.
+    var postponed: [(row: Int, moment: Int64)] = []
+
     mutating func inserted(_ row: Int) { entries.append(Entry(kind: .inserted, row: row)) }
 
     mutating func clear() {
@@ -54,6 +58,7 @@ struct UndoLog: Sendable {
         blocks.removeAll(keepingCapacity: true)
         suppressions.removeAll(keepingCapacity: true)
         unmarked.removeAll(keepingCapacity: true)
+        postponed.removeAll(keepingCapacity: true)
     }
 }
 

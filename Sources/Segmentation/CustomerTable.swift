@@ -21,7 +21,9 @@ enum RowWord {
     static let counts = 11
     /// Transaction epoch; 0 = the row is not in use.
     static let epoch = 12
-    static let count = 13
+    /// Due moment with its bits turned so that 0 is none; derived, not part of the durable state.
+    static let due = 13
+    static let count = 14
 }
 
 /// Bits of a row's flags.
@@ -31,6 +33,8 @@ enum RowFlag {
     static let inUse: UInt64 = 4
     /// Changed since the last refit; not part of the durable state.
     static let changed: UInt64 = 8
+    /// A move to the nearest segment waits for the end of the minimum dwell.
+    static let moveWaits: UInt64 = 16
 }
 
 /// Churn band of a row.

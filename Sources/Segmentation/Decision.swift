@@ -46,6 +46,10 @@ struct Decision {
     var hadRecordBefore = false
     var churn = ChurnState()
     var churnTransition = ChurnTransition.none
+    /// The nearest segment is nearer by the margin, but the dwell has not ended.
+    var moveWaits = false
+    /// When the customer is looked at again although nothing happens.
+    var nextReviewAt: Int64?
 }
 
 /// What happened to the band; raw value as in records.

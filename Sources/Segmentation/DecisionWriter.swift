@@ -196,12 +196,13 @@ struct DecisionWriter: Sendable {
         JSONText.append(churn.probabilityNoPurchase ?? .nan, to: &bytes)
         JSONText.append(",\"horizon_days\":" as StaticString, to: &bytes)
         JSONText.append(configuration.churn.horizonDays, to: &bytes)
-        writePurchases(row, churn, table, model, into: &bytes)
+        writePurchases(row, churn, decision.nextReviewAt, table, model, into: &bytes)
     }
 
     private func writePurchases(
         _ row: Int,
         _ churn: ChurnState,
+        _ nextReviewAt: Int64?,
         _ table: CustomerTable,
         _ model: SegmentModel,
         into bytes: inout [UInt8]
@@ -231,7 +232,9 @@ struct DecisionWriter: Sendable {
         }
         JSONText.append(",\"expected_next_order_at\":" as StaticString, to: &bytes)
         Self.appendDate(expected, to: &bytes)
-        JSONText.append(",\"next_review_at\":null,\"expected_orders\":" as StaticString, to: &bytes)
+        JSONText.append(",\"next_review_at\":" as StaticString, to: &bytes)
+        Self.appendMoment(nextReviewAt, to: &bytes)
+        JSONText.append(",\"expected_orders\":" as StaticString, to: &bytes)
         JSONText.append(orders, to: &bytes)
         JSONText.append(",\"expected_value\":" as StaticString, to: &bytes)
         JSONText.append(Self.money(value), to: &bytes)
@@ -382,6 +385,17 @@ struct DecisionWriter: Sendable {
         }
         bytes.append(UInt8(ascii: "\""))
         JSONText.appendDate(day: day, to: &bytes)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    /// A moment in quotes, or null.
+    static func appendMoment(_ moment: Int64?, to bytes: inout [UInt8]) {
+        guard let moment else {
+            JSONText.append("null" as StaticString, to: &bytes)
+            return
+        }
+        bytes.append(UInt8(ascii: "\""))
+        JSONText.appendTime(moment, to: &bytes)
         bytes.append(UInt8(ascii: "\""))
     }
 

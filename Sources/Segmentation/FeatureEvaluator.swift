@@ -183,6 +183,17 @@ enum Decay {
         exp2(-(Double(time) - landmark * 8 * halfLife) / halfLife)
     }
 
+    /// When a stored value is worth `target`; not a number where it never is.
+    static func moment(
+        when value: Double,
+        isWorth target: Double,
+        landmark: Double,
+        halfLife: Double
+    ) -> Double {
+        guard value / target > 0 else { return .nan }
+        return landmark * 8 * halfLife + halfLife * log2(value / target)
+    }
+
     /// 2^((t - landmark) / halfLife): what a unit of a moment is stored as.
     static func weight(at time: Int64, landmark: Double, halfLife: Double) -> Double {
         exp2((Double(time) - landmark * 8 * halfLife) / halfLife)

@@ -131,7 +131,7 @@ struct ModelGuard {
             stayedMilliseconds: moment - table.segmentSince(row),
             by: configuration.assignment
         )
-        return (model.segments[nearest.index].id, model.segments[target].id)
+        return (model.segments[nearest.index].id, model.segments[target.centroid].id)
     }
 
     private func band(
@@ -189,7 +189,7 @@ extension SegmentModel {
     ///   - present: centroid index of the published segment, -1 for none.
     ///   - stayedMilliseconds: how long the customer has been in it.
     ///   - rules: hysteresis and dwell.
-    /// - Returns: a centroid index.
+    /// - Returns: a centroid index, and whether a move to the nearest waits for the end of the dwell.
     @inline(__always)
     func target(
         _ scores: [Double],
@@ -197,12 +197,12 @@ extension SegmentModel {
         present: Int,
         stayedMilliseconds: Int64,
         by rules: SegmentationConfiguration.Assignment
-    ) -> Int {
-        guard present >= 0 && present != nearest.index else { return nearest.index }
+    ) -> (centroid: Int, waits: Bool) {
+        guard present >= 0 && present != nearest.index else { return (nearest.index, false) }
         let distance = squaredDistance(scores, to: present).squareRoot()
         let isNearer =
             nearest.squaredDistance.squareRoot() <= (1 - rules.hysteresis) * distance
         let hasStayed = stayedMilliseconds >= rules.minimumDwellMilliseconds
-        return isNearer && hasStayed ? nearest.index : present
+        return (isNearer && hasStayed ? nearest.index : present, isNearer && !hasStayed)
     }
 }

@@ -37,11 +37,11 @@ enum RowCodec {
         appendSigned(table.clock(row), to: &bytes)
         appendSigned(table.segmentSince(row), to: &bytes)
         appendSigned(table.cooldownUntil(row), to: &bytes)
-        // Published segment, membership, band, outlier flag; partition and marks of the run stay
-        // out.
+        // Published segment, membership, band, flags of the decision; partition and marks of the
+        // run stay out.
+        let flags = (RowFlag.outlier | RowFlag.moveWaits) << 40
         appendUnsigned(
-            table.words[row, RowWord.decision] & 0xff_ffff_ffff
-                | (table.isOutlier(row) ? RowFlag.outlier << 40 : 0),
+            table.words[row, RowWord.decision] & (0xff_ffff_ffff | flags),
             to: &bytes
         )
         appendFixed(table.words[row, RowWord.daysOutside], to: &bytes)

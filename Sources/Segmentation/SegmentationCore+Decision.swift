@@ -13,6 +13,7 @@ extension SegmentationCore {
         guard let inForce else {
             evaluator.evaluate(at: time, imputation: noImputation)
             table.setOutlier(row, evaluator.isOutlier)
+            setDue(row, earliestDue(of: row, after: time))
             return
         }
         evaluator.evaluate(at: time, imputation: inForce.model.imputation)
@@ -32,7 +33,13 @@ extension SegmentationCore {
 
         let isTransition =
             decision.hasEntered || decision.hasMoved || decision.churnTransition != .none
-        guard isTransition || configuration.emit == .all else { return }
+        guard isTransition || configuration.emit == .all else {
+            setDue(row, earliestDue(of: row, after: time))
+            return
+        }
+        let moment = nextDue(of: row, after: time)
+        setDue(row, moment)
+        decision.nextReviewAt = moment < DueMoment.never ? moment : nil
         publish(row, decision, inForce, context: context, into: &output)
     }
 
@@ -46,13 +53,15 @@ extension SegmentationCore {
         let published = table.publishedSegment(row)
         decision.previousSegment = published
         let current = published == 0 ? -1 : inForce.model.index(ofSegment: published)
-        let target = inForce.model.target(
+        let (target, waits) = inForce.model.target(
             scores,
             nearest: nearest,
             present: current,
             stayedMilliseconds: time - table.segmentSince(row),
             by: configuration.assignment
         )
+        decision.moveWaits = waits
+        table.setMoveWaits(row, waits)
         decision.segment = target
         decision.distance = inForce.model.squaredDistance(scores, to: target).squareRoot()
         decision.runnerUp = target == nearest.index ? nearest.secondIndex : nearest.index

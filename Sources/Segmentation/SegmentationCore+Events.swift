@@ -42,7 +42,7 @@ extension SegmentationCore {
             if record.value == nil, record.key.map({ !$0.isEmpty }) ?? false,
                 configuration.privacy.onNull != .reject
             {
-                try applyNull(record, bytes: bytes, into: &output)
+                try applyNull(record, bytes: bytes, context: context, into: &output)
                 return
             }
             try decoder.decode(record, bytes: bytes, headers: headers, into: &event)
@@ -72,6 +72,7 @@ extension SegmentationCore {
     private mutating func applyNull(
         _ record: InputRecord,
         bytes: [UInt8],
+        context: StepContext,
         into output: inout StepOutput
     ) throws(Rejection) {
         guard configuration.privacy.onNull == .erase, let key = record.key else {
@@ -83,7 +84,7 @@ extension SegmentationCore {
         event.customerHash = StableHash.hash(of: bytes, range: key)
         event.time = record.timestampMilliseconds ?? partitionClock(record.partition)
         _ = try findCustomer(record, id: bytes)
-        erase(id: bytes, partition: record.partition, into: &output)
+        erase(id: bytes, partition: record.partition, context: context, into: &output)
     }
 
     private mutating func apply(
@@ -94,7 +95,7 @@ extension SegmentationCore {
     ) throws(Rejection) {
         var row = try findCustomer(record, id: id)
         if event.type == .erased {
-            erase(id: id, partition: record.partition, into: &output)
+            erase(id: id, partition: record.partition, context: context, into: &output)
             return
         }
         if row < 0 {
@@ -118,6 +119,7 @@ extension SegmentationCore {
                 counters.suppressed += 1
                 return
             }
+            decideDue(row, before: event.time, context: context, into: &output)
             prepareStatistics(for: event.time)
             statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
             table.touch(row)
@@ -323,7 +325,12 @@ extension SegmentationCore {
     }
 
     /// The customer disappears from table, statistics and outputs; a keyed hash and a time stay.
-    private mutating func erase(id: [UInt8], partition: Int32, into output: inout StepOutput) {
+    private mutating func erase(
+        id: [UInt8],
+        partition: Int32,
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
         let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
         let stub = table.suppressed[key]
         if let stub, event.time <= stub.time {
@@ -333,6 +340,8 @@ extension SegmentationCore {
         let row = table.find(hash: event.customerHash, id: id, range: event.customer)
         var life = stub?.life ?? Int64.min
         if row >= 0 {
+            decideDue(row, before: event.time, context: context, into: &output)
+            due.remove(row, partition)
             life = max(life, table.life(row))
             statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
             statistics.markRemoved(row)

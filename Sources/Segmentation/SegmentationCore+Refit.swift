@@ -137,7 +137,7 @@ extension SegmentationCore {
             )
             table.touch(row)
             let clock = table.clock(row)
-            let time = max(clock, min(partitionClock(table.partition(row)), greatestEventTime))
+            let time = max(clock, partitionClock(table.partition(row)))
             decide(row, cause: .model, at: time, context: context, into: &output)
         }
         statistics.flush(&table, model: inForce, landmarks: landmarks)

@@ -130,7 +130,9 @@ extension SegmentationCore {
         )
         JSONText.append(",\"clock\":\"" as StaticString, to: &bytes)
         JSONText.appendTime(table.clock(row), to: &bytes)
-        JSONText.append("\",\"outlier\":" as StaticString, to: &bytes)
+        JSONText.append("\",\"next_review_at\":" as StaticString, to: &bytes)
+        DecisionWriter.appendMoment(nextReview(of: row), to: &bytes)
+        JSONText.append(",\"outlier\":" as StaticString, to: &bytes)
         JSONText.append(table.isOutlier(row), to: &bytes)
         evaluator.read(row, of: table, landmarks: landmarks)
         let imputation = model?.imputation ?? noImputation

@@ -59,7 +59,6 @@ extension SegmentationCore {
         // take them for rows that it has saved and written already.
         table.commit()
         greatestEventTime = Int64.min
-        partitionClocks.removeAll()
         for row in 0..<table.rowEnd where table.isInUse(row) {
             let index = Int(table.partition(row))
             while partitionClocks.count <= index { partitionClocks.append(Int64.min) }
@@ -75,6 +74,7 @@ extension SegmentationCore {
             }
         }
         rebuildStatistics()
+        rebuildDue()
         if model != nil { rescoreCursor = 0 }
     }
 
@@ -114,6 +114,9 @@ extension SegmentationCore {
             table.undo.clear()
         }
         table.suppressed = table.suppressed.filter { !dropped.contains($0.value.partition) }
+        for partition in dropped where Int(partition) < partitionClocks.count {
+            partitionClocks[Int(partition)] = Int64.min
+        }
         finishRestore()
     }
 }

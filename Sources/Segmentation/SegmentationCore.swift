@@ -40,6 +40,9 @@ public struct SegmentationCore: ~Copyable {
     var saved: SavedState?
     let suppressionSecret: UInt64
     let sourceBytes: [UInt8]
+    /// Rows by their next due moment.
+    var due = DueHeap()
+    let movingBounds: MovingBounds
     let writer: DecisionWriter
     let churnRisk: ChurnRisk
     /// Event time and number of customers at the last refit.
@@ -97,6 +100,7 @@ public struct SegmentationCore: ~Copyable {
         sourceBytes = Array("segmentd/\(configuration.group)".utf8)
         writer = DecisionWriter(configuration: configuration, schema: schema)
         churnRisk = ChurnRisk(configuration: configuration.churn)
+        movingBounds = MovingBounds(schema: schema)
         if let model { adopt(model) }
     }
 
@@ -155,16 +159,24 @@ public struct SegmentationCore: ~Copyable {
         guard let saved else { preconditionFailure("no transaction is open") }
         statistics.flush(&table, model: inForce, landmarks: landmarks)
         var medians = statistics
+        var queue = DueHeap()
+        swap(&queue, &due)
+        let postponed = table.undo.postponed
         let before = saved.landmarks
         let now = landmarks
         table.abort(
             willRestore: { row, table in
                 medians.exchangeMedians(row, table, landmarks: now, adding: false)
+                queue.remove(row, table.partition(row))
             },
             didRestore: { row, table in
                 medians.exchangeMedians(row, table, landmarks: before, adding: true)
+                let moment = table.due(row)
+                if moment < DueMoment.never { queue.set(row, table.partition(row), to: moment) }
             }
         )
+        due = queue
+        for entry in postponed.reversed() { putBackDue(entry.row, entry.moment) }
         statistics = medians
         statistics.restore(saved.statistics)
         counters = saved.counters

@@ -24,6 +24,8 @@ public struct StepCounters: Sendable, Equatable {
     public var segmentChanged = 0
     /// Records published with type `churn.changed`.
     public var churnChanged = 0
+    /// Due moments decided.
+    public var dueMoments = 0
     /// Records published with type `decision.refreshed`.
     public var refreshed = 0
     /// Transitions into each band, in the order of `ChurnBand.allCases`.

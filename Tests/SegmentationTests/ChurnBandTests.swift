@@ -57,7 +57,8 @@ struct ChurnBandTests {
                 if before == 2 && mayBeHigh && risk > 0.6 { level = 2 }
                 if before >= 1 && risk > 0.4 { level = max(level, 1) }
             }
-            if before == 0 && level > 0 && now < cooldownUntil { level = 0 }
+            // Days to a tenth of a millisecond.
+            if before == 0 && level > 0 && now < cooldownUntil - 1e-9 { level = 0 }
             let transition: String
             switch (before, level) {
             case (0, 1), (0, 2): transition = "raised"
@@ -70,6 +71,58 @@ struct ChurnBandTests {
             band = ["low", "medium", "high"][level]
             return transition
         }
+    }
+
+    /// Days of first and last purchase, and x, of a customer.
+    private struct Standing {
+        var first = 0.0
+        var last = 0.0
+        var x = -1
+
+        init(_ shop: TestShop, _ key: String) {
+            let row = shop.row(key)
+            guard row >= 0 else { return }
+            first = Double(shop.core.table.firstPurchaseDay(row)) - 20_454
+            last = Double(shop.core.table.lastPurchaseDay(row)) - 20_454
+            x = shop.core.table.purchaseDays(row) - 1
+        }
+    }
+
+    private func check(
+        _ decision: PublishedDecision,
+        _ standing: Standing,
+        _ parameters: PurchaseParameters,
+        at time: Double,
+        _ rule: inout Rule,
+        _ seen: inout [String: Int]
+    ) throws {
+        let x = standing.x
+        let recency = (standing.last - standing.first) / 7
+        func gap(_ q: Double) -> Double {
+            7 * (parameters.alpha + recency)
+                * (pow(1 - q, -1 / (parameters.r + Double(x))) - 1)
+        }
+        let risk = try #require(decision.number("risk"))
+        let alive = try #require(decision.number("p_alive"))
+        let age = parameters.alpha + (time - standing.first) / 7
+        let none = pow(age / (age + 90.0 / 7), parameters.r + Double(x))
+        #expect(abs(risk - (1 - alive * (1 - none))) < 1e-9)
+        let before = rule.band
+        let transition = rule.next(
+            risk: risk,
+            silence: time - standing.last,
+            gaps: (gap(0.5), gap(0.95)),
+            x: x,
+            now: time
+        )
+        #expect(decision.text("churn_transition") == transition)
+        #expect(decision.text("churn_band") == rule.band)
+        if !decision.isNull("previous_churn_band") {
+            #expect(decision.text("previous_churn_band") == before)
+        }
+        if x == 0 { #expect(rule.band != "high") }
+        seen[transition, default: 0] += 1
+        if decision.text("cause") == "time" { seen["timer", default: 0] += 1 }
     }
 
     @Test func bandsFollowTheRule() throws {
@@ -86,6 +139,7 @@ struct ChurnBandTests {
             for number in 0..<60 {
                 now += 0.3 + random.nextDouble() * Double(isQuiet ? 12 : rhythm)
                 if random.next(below: 8) == 0 { isQuiet.toggle() }
+                let before = Standing(shop, key)
                 if number == 0 || (!isQuiet && random.next(below: 3) > 0) {
                     order(shop, "o\(number)", day: now, key: key)
                 } else if random.next(below: 8) == 0 {
@@ -93,39 +147,16 @@ struct ChurnBandTests {
                 } else {
                     visit(shop, day: now, key: key)
                 }
-                let decision = try #require(try shop.published().last)
-                let row = shop.row(key)
-                let table = shop.core.table
-                let time = Double(table.clock(row) - Self.start) / Double(Self.day)
-                let first = Double(table.firstPurchaseDay(row)) - 20_454
-                let last = Double(table.lastPurchaseDay(row)) - 20_454
-                let x = table.purchaseDays(row) - 1
-                let recency = (last - first) / 7
-                func gap(_ q: Double) -> Double {
-                    7 * (parameters.alpha + recency)
-                        * (pow(1 - q, -1 / (parameters.r + Double(x))) - 1)
+                for decision in try shop.published() where decision.key == key {
+                    let isTimer = decision.text("cause") == "time"
+                    let standing = isTimer ? before : Standing(shop, key)
+                    let moment = try #require(EventTime.parse(decision.text("effective_at") ?? ""))
+                    let time = Double(moment - Self.start) / Double(Self.day)
+                    try check(decision, standing, parameters, at: time, &rule, &seen)
                 }
-                let risk = try #require(decision.number("risk"))
-                let alive = try #require(decision.number("p_alive"))
-                let age = parameters.alpha + (time - first) / 7
-                let none = pow(age / (age + 90.0 / 7), parameters.r + Double(x))
-                #expect(abs(risk - (1 - alive * (1 - none))) < 1e-9)
-                let before = rule.band
-                let transition = rule.next(
-                    risk: risk,
-                    silence: time - last,
-                    gaps: (gap(0.5), gap(0.95)),
-                    x: x,
-                    now: time
-                )
-                #expect(decision.text("churn_transition") == transition)
-                #expect(decision.text("churn_band") == rule.band)
-                if number > 0 { #expect(decision.text("previous_churn_band") == before) }
-                if x == 0 { #expect(rule.band != "high") }
-                seen[transition, default: 0] += 1
             }
         }
-        for name in ["raised", "escalated", "eased", "cleared", "none"] {
+        for name in ["raised", "escalated", "eased", "cleared", "none", "timer"] {
             #expect((seen[name] ?? 0) > 5, "\(name) \(seen)")
         }
     }

@@ -311,6 +311,8 @@ struct DecisionTests {
         let model = try TestModel.shared.get()
         var configuration = TestConfiguration.smartCart()
         configuration.emit = .all
+        // Nobody is more than that behind the others, however they are mixed.
+        configuration.churn.latenessMilliseconds = 5000 * Self.day
         var stream = EventStream(seed: 41, customers: 3, stepMax: 20 * 3_600_000)
         stream.erasures = 0.005
         let events = stream.events(500)

@@ -9,6 +9,8 @@ struct EventStream {
     var time: Int64
     /// Longest step of the clock between two events, in milliseconds.
     var stepMax: Int64
+    /// How late an event may be, one time in five, in milliseconds.
+    var latenessMax: Int64 = 20 * 86_400_000
     /// Share of erasures.
     var erasures = 0.01
     /// Now and then something very large.
@@ -31,8 +33,9 @@ struct EventStream {
         number += 1
         time += Int64(random.next(below: Int(stepMax)))
         let index = random.next(below: customers)
-        // Late by up to twenty days, one time in five.
-        let late = random.next(below: 5) == 0 ? Int64(random.next(below: 20 * 86_400)) * 1000 : 0
+        let late =
+            random.next(below: 5) == 0
+            ? Int64(random.next(below: Int(latenessMax / 1000))) * 1000 : 0
         var head =
             "{\"id\":\"e\(number)\",\"customer_id\":\"c\(index)\",\"time\":\(time - late),"
         if random.nextDouble() < erasures {

@@ -28,8 +28,9 @@ struct TransactionTests {
                 var words = (0..<table.schema.numberCount).map { table.numbers[row, $0].bitPattern }
                 for word in 0..<RowWord.count {
                     switch word {
-                    // Where the block lies, and which transaction touched the row, is no state.
-                    case RowWord.epoch: continue
+                    // Where the block lies, which transaction touched the row, and how near its
+                    // due moment is known, is no state.
+                    case RowWord.epoch, RowWord.due: continue
                     case RowWord.block: words.append(table.words[row, word] >> 32)
                     case RowWord.counts: words.append(table.words[row, word] & 0xffff_ffff)
                     default: words.append(table.words[row, word])
@@ -82,6 +83,7 @@ struct TransactionTests {
         var events: [TestEvent]
         var refits: Bool
         var rescores: Bool
+        var decidesDue: Bool
     }
 
     private func perform(_ work: Work, _ shop: TestShop) throws {
@@ -90,6 +92,15 @@ struct TransactionTests {
             if work.refits && index == work.events.count / 2 {
                 try shop.core.refit(at: shop.core.greatestEventTime, into: &shop.output)
             }
+        }
+        var looked = 1
+        while work.decidesDue && looked > 0 {
+            looked = shop.core.decideDue(
+                of: 0,
+                limit: 7,
+                context: StepContext(wallMilliseconds: nil, backfill: false),
+                into: &shop.output
+            )
         }
         if work.rescores {
             shop.core.rescore(
@@ -116,7 +127,8 @@ struct TransactionTests {
             let work = Work(
                 events: stream.events(1 + random.next(below: 50)),
                 refits: learning && round > 3 && random.next(below: 4) == 0,
-                rescores: random.next(below: 2) == 0
+                rescores: random.next(below: 2) == 0,
+                decidesDue: random.next(below: 3) > 0
             )
             shop.core.begin()
             let before = State(shop)
@@ -124,6 +136,7 @@ struct TransactionTests {
             let first = shop.take()
             shop.core.abort()
             let difference = State(shop).difference(from: before)
+            #expect(shop.dueProblem == nil, "seed \(seed), round \(round)")
             #expect(difference == nil, "seed \(seed), round \(round), \(work.refits)")
             if difference != nil { return }
             shop.core.begin()

@@ -120,6 +120,9 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var clearBy = 0.1
         /// After a raise, the time before a new one, in milliseconds.
         public var cooldownMilliseconds: Int64 = 14 * 86_400_000
+        /// How far a partition's clock passes a due moment before its timer fires, in
+        /// milliseconds: events may come that late.
+        public var latenessMilliseconds: Int64 = 3_600_000
         /// Repeat buyers before parameters are fit.
         public var minimumRepeatBuyers = 100
         /// Longest history (age of the oldest customer) before there are bands, in days.
@@ -277,6 +280,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must not be above churn.quantile.high"
         )
         require((0...1).contains(churn.clearBy), "churn.clear_by", "must be 0 to 1")
+        require(churn.latenessMilliseconds >= 0, "churn.lateness", "must not be negative")
         require((1...64).contains(ledgerOrders), "ledger.orders", "must be 1 to 64")
         require((0...64).contains(ledgerEvents), "ledger.events", "must be 0 to 64")
         require(
