@@ -138,6 +138,10 @@ public protocol TransactionalLog: ~Copyable {
     /// The last known end offset, without asking the broker; nil when none is known yet.
     func knownEndOffset(topicIndex: Int, partition: Int32) -> Int64?
 
+    /// Where `poll` last found nothing more to read in a partition, since consuming began; nil
+    /// before. It may lie behind the last record: markers of transactions take offsets too.
+    func reachedEnd(topicIndex: Int, partition: Int32) -> Int64?
+
     /// Begins to read one partition of `topic` (changelog or model) from the start up to the high
     /// watermark of this moment, read_committed.
     mutating func beginRestore(of topic: LogTopic, partition: Int32) throws(LogError)

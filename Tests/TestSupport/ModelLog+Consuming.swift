@@ -40,6 +40,7 @@ extension ModelLog {
     /// Starts, or starts again, to consume from offsets, as `TransactionalLog` says.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         try perform(.startConsuming) { (log) throws(LogError) in
+            log.reachedEnds = [:]
             log.positions = offsets.map { offset in
                 let place = log.place(offset.topicIndex, offset.partition)
                 return Position(
@@ -112,6 +113,11 @@ extension ModelLog {
     /// The high watermark of the last poll that read the partition, nil before the first.
     public func knownEndOffset(topicIndex: Int, partition: Int32) -> Int64? {
         knownEnds[place(topicIndex, partition)]
+    }
+
+    /// Where the last poll found nothing more to read, nil before.
+    public func reachedEnd(topicIndex: Int, partition: Int32) -> Int64? {
+        reachedEnds[place(topicIndex, partition)]
     }
 
     /// Begins to read a partition up to its present high watermark, as `TransactionalLog` says.
@@ -195,6 +201,7 @@ extension ModelLog {
             guard let found else { return }
             knownEnds[position.place] = found.highWatermark
             positions[index].offset = found.position
+            if found.isAtEnd { reachedEnds[position.place] = found.position }
             for record in found.records {
                 batch.append(record, topicIndex: position.topicIndex)
             }

@@ -67,6 +67,7 @@ public struct ModelLog: ~Copyable, TransactionalLog {
     /// Starts resolved once: a rewind to "the end" must not move past what was aborted.
     var resolvedStarts: [TopicPlace: Int64] = [:]
     var knownEnds: [TopicPlace: Int64] = [:]
+    var reachedEnds: [TopicPlace: Int64] = [:]
     var restoring: Restoring?
     /// True within a poll that finds no broker; it brings nothing then, as the real client does.
     var isBrokerSilent = false

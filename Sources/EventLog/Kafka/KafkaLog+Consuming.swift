@@ -37,6 +37,12 @@ extension KafkaLog {
             guard let message = unsafe next else { continue }
             if unsafe message.pointee.err != RD_KAFKA_RESP_ERR_NO_ERROR {
                 defer { unsafe rd_kafka_message_destroy(message) }
+                if unsafe message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF {
+                    let topic = unsafe topicIndex(of: message.pointee.rkt)
+                    let partition = unsafe message.pointee.partition
+                    let key = StartKey(topicIndex: topic, partition: partition)
+                    reachedEnds[key] = unsafe message.pointee.offset
+                }
                 try unsafe checkConsumerError(message)
                 continue
             }
@@ -75,6 +81,7 @@ extension KafkaLog {
     ///   assignment is then unchanged.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         held.drop()
+        reachedEnds.removeAll()
         let list = PartitionList(capacity: offsets.count)
         for offset in offsets {
             let topic = configuration.eventTopics[offset.topicIndex]
@@ -157,6 +164,11 @@ extension KafkaLog {
             &high
         )
         return code == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : nil
+    }
+
+    /// Offset of the last partition-EOF, nil before the first.
+    public func reachedEnd(topicIndex: Int, partition: Int32) -> Int64? {
+        reachedEnds[StartKey(topicIndex: topicIndex, partition: partition)]
     }
 
     /// Index of the event topic behind a record's handle.

@@ -33,6 +33,8 @@ internal import CLibrdkafka
     ///
     /// Kept, because a rewind to "the end" must not move past what was aborted.
     var resolvedStarts: [StartKey: Int64] = [:]
+    /// Offsets at which partitions were found to have no more records.
+    var reachedEnds: [StartKey: Int64] = [:]
     /// Whether the consumer has begun to join the group.
     var isSubscribed = false
     /// Clients and state of restoring.
