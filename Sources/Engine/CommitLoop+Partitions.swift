@@ -209,6 +209,21 @@ struct PartitionPositions {
         positions.values.contains { ($0.pending ?? $0.committed ?? 0) < $0.backfillEnd }
     }
 
+    /// Whether a partition has not reached the end that it had when the group first got it.
+    func isBackfilling(_ partition: Int32) -> Bool {
+        positions.contains { place, position in
+            place.partition == partition
+                && (position.pending ?? position.committed ?? 0) < position.backfillEnd
+        }
+    }
+
+    /// The next offset to read of every topic of a partition; nil where nothing has been read.
+    func nextOffsets(of partition: Int32) -> [(topicIndex: Int, offset: Int64?)] {
+        positions.filter { $0.key.partition == partition }.map { place, position in
+            (place.topicIndex, position.pending ?? position.committed)
+        }
+    }
+
     /// Offsets for the open transaction: those that moved, and at least one of an owned partition,
     /// so that a stale owner is refused; partition 0 when the model topic is written.
     func offsetsToSend(writesModel: Bool) -> [PartitionOffset] {

@@ -24,6 +24,10 @@ public struct CommitLoopConfiguration: Sendable {
     public var transactionBytes = 8 << 20
     /// Rows that are scored again per turn after a refit.
     public var rescoreRows = 2_000
+    /// Rows looked at per turn because they are due, at most; records are polled in between.
+    public var dueRows = 2_000
+    /// How a partition's clock goes on once its end has been reached.
+    public var clockAtEnd = ClockAtEnd.hold
     /// A model was given with `--model`: the model topic is read only to learn on from it.
     public var isModelGiven = false
     /// Input topics, for lag.
@@ -35,6 +39,14 @@ public struct CommitLoopConfiguration: Sendable {
 
     /// Creates the defaults.
     public init() {}
+}
+
+/// How a partition's clock goes on once its end has been reached.
+public enum ClockAtEnd: String, Sendable, CaseIterable {
+    /// With the wall clock.
+    case wall
+    /// Not at all: event time only.
+    case hold
 }
 
 /// Why the loop ended.
@@ -92,6 +104,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     /// Operators' commands of the open transaction, to be answered when it ends.
     var commands: [Mailbox.Command] = []
     var nextStatus: Int64 = 0
+    /// When the ends of partitions are asked for again, monotonic, in microseconds.
+    var nextClockCheck: Int64 = 0
 
     /// What the open transaction holds so far.
     struct OpenTransaction {
@@ -183,6 +197,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         }
         unfinished = nil
         guard result == .records else { return }
+        try decideDue()
         try learn()
         try obey()
         if isCommitDue { try commit() }
@@ -196,7 +211,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             lingerMilliseconds: linger
         )
         // Without partitions nothing is scored again, so there is nothing to hurry for.
-        let isBusy = core.isRescoring && !positions.partitions.isEmpty
+        let isBusy = (core.isRescoring && !positions.partitions.isEmpty) || isAnythingDue
         let timeout = transaction.isOpen || isBusy ? remainingMilliseconds : 100
         batch.removeAll()
         do throws(LogError) {

@@ -80,10 +80,22 @@ public struct ReplayRunner: ~Copyable {
             )
         }
         batch.removeAll()
+        decideDue(context)
         core.expireSuppressions(into: &output)
         core.commit()
         drain()
         if core.isRefitDue { try refit(isFinal: false) }
+    }
+
+    /// Decides what is due by the clock, all of it: no record waits meanwhile.
+    private mutating func decideDue(_ context: StepContext, ignoresLateness: Bool = false) {
+        while core.decideDue(
+            of: 0,
+            limit: Self.batchRecords,
+            ignoresLateness: ignoresLateness,
+            context: context,
+            into: &output
+        ) == Self.batchRecords {}
     }
 
     private mutating func refit(isFinal: Bool) throws(RefitFailure) {
@@ -112,6 +124,11 @@ public struct ReplayRunner: ~Copyable {
     public mutating func finish() throws(RefitFailure) {
         if !batch.records.isEmpty { try flush() }
         if let asOf { core.advanceClock(to: asOf) }
+        // The file has ended, so nothing comes late any more.
+        core.begin()
+        decideDue(StepContext(wallMilliseconds: nil, backfill: false), ignoresLateness: true)
+        core.commit()
+        drain()
         if core.mayLearn && core.customerCount >= 2 {
             try refit(isFinal: true)
         } else {

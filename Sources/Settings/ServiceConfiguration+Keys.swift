@@ -125,7 +125,7 @@ extension ServiceConfiguration {
             .number("churn.quantile.high", \.segmentation.churn.quantileHigh),
             .number("churn.clear_by", \.segmentation.churn.clearBy),
             .duration("churn.cooldown", \.segmentation.churn.cooldownMilliseconds),
-            .duration("churn.lateness", \.churnLatenessMilliseconds),
+            .duration("churn.lateness", \.segmentation.churn.latenessMilliseconds),
             .integer(
                 "churn.minimum_repeat_buyers",
                 \.segmentation.churn.minimumRepeatBuyers,
@@ -156,6 +156,7 @@ extension ServiceConfiguration {
             .duration("commit.interval", \.commit.intervalMaximumMilliseconds, minimum: 1),
             .duration("commit.interval_minimum", \.commit.intervalMinimumMilliseconds, minimum: 1),
             .integer("commit.records", \.commit.records, in: 1...1_000_000),
+            .integer("commit.due_rows", \.commit.dueRows, in: 1...1_000_000),
             .integer("commit.bytes", \.commit.bytes, in: 65_536...268_435_456),
             .custom("admin.listen") { reader, node, configuration in
                 if let address = reader.address("admin.listen", node) {

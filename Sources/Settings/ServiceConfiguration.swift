@@ -22,6 +22,8 @@ package struct ServiceConfiguration: Sendable, Equatable {
         package var intervalMinimumMilliseconds: Int64 = 10
         /// Input records at most.
         package var records = 20_000
+        /// Rows looked at between two polls because they are due, at most.
+        package var dueRows = 2_000
         /// Input bytes at most.
         package var bytes = 8 * 1_048_576
     }
@@ -38,8 +40,6 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package var stateDirectory = "/var/lib/segmentd"
     /// How a partition's clock goes on once its end has been reached.
     package var clockAtEnd = ClockAtEnd.wall
-    /// How far a partition's clock passes a due moment before its timer fires, in milliseconds.
-    package var churnLatenessMilliseconds: Int64 = 3_600_000
     /// Horizon over which risks are calibrated, in milliseconds; nil is `churn.horizon_days`.
     ///
     /// Read by a later version.

@@ -38,6 +38,8 @@ struct Daemon {
         limits.intervalMinimumMilliseconds = Int(configuration.commit.intervalMinimumMilliseconds)
         limits.transactionRecords = configuration.commit.records
         limits.transactionBytes = configuration.commit.bytes
+        limits.dueRows = configuration.commit.dueRows
+        limits.clockAtEnd = configuration.clockAtEnd == .wall ? .wall : .hold
         limits.isModelGiven = model != nil
         limits.eventTopics = configuration.kafka.eventTopics
         let log = configuration.kafka.logConfiguration(

@@ -76,6 +76,9 @@ struct Recomputation: Sendable {
             output.removeAll()
             core.begin()
             Self.apply(input, partition, to: &core, context, into: &output)
+            while core.isDue(partition) {
+                _ = core.decideDue(of: partition, limit: 100, context: context, into: &output)
+            }
             core.expireSuppressions(into: &output)
             core.appendChangelog(into: &output)
             core.commit()

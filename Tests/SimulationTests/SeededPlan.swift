@@ -42,6 +42,7 @@ struct SeededPlan {
         plan.loop.transactionRecords = [1, 4, 16, 64, 1_000][random.below(5)]
         plan.loop.transactionBytes = [2_000, 1 << 20][random.below(2)]
         plan.loop.rescoreRows = [5, 1_000][random.below(2)]
+        plan.loop.dueRows = [2, 1_000][random.below(2)]
         plan.loop.intervalMinimumMilliseconds = [1, 10][random.below(2)]
         plan.broker.markerDelayMilliseconds = [0, 0, 3, 250][random.below(4)]
         plan.broker.sessionTimeoutMilliseconds = [1_000, 10_000][random.below(2)]

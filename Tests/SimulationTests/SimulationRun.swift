@@ -70,8 +70,9 @@ struct SimulationRun {
             if appended < plan.input.records.count { append(random.below(12)) }
             turn()
         }
-        // A model may still be bringing its rows up to date.
-        if plan.model == nil { for _ in 0..<20 { turn() } }
+        // A model may still be bringing its rows up to date, and due moments may be left, a few a
+        // turn; then a commit that nothing disturbs.
+        for _ in 0..<(plan.loop.dueRows < 100 ? 600 : plan.model == nil ? 60 : 0) { turn() }
         for index in workers.indices {
             if let worker = workers[index] { ends.append(worker.stop()) }
             workers[index] = nil
