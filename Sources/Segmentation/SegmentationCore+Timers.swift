@@ -50,7 +50,7 @@ extension SegmentationCore {
             }
         }
         if counters.dueMoments > decidedBefore {
-            statistics.flush(&table, model: model, landmarks: landmarks)
+            statistics.flush(&table, model: inForce, landmarks: landmarks)
         }
         return looked
     }
@@ -91,7 +91,7 @@ extension SegmentationCore {
         statistics.markChanging(
             row,
             of: &table,
-            learner: model,
+            learner: inForce,
             landmarks: landmarks,
             isChange: isChange
         )
@@ -130,7 +130,7 @@ extension SegmentationCore {
         for row in 0..<table.rowEnd where table.isInUse(row) {
             table.setDue(row, DueMoment.never)
             // A row of another version is about to be scored again, and due by the new one then.
-            if let model, table.modelVersion(row) != model.version { continue }
+            if let inForce, table.modelVersion(row) != inForce.model.version { continue }
             setDue(row, earliestDue(of: row, after: table.clock(row)))
         }
     }
@@ -149,7 +149,7 @@ extension SegmentationCore {
         if !movingBounds.isEmpty {
             moment = min(moment, movingBounds.earliestCrossing(of: row, after: time, table))
         }
-        if let parameters = model?.churn, model?.churnPending == nil {
+        if let parameters = inForce?.model.churn, inForce?.model.churnPending == nil {
             let rise = churnRisk.earliestRise(of: standing(of: row), after: time, parameters)
             moment = min(moment, rise)
         }
@@ -169,7 +169,7 @@ extension SegmentationCore {
                 evaluator
             )
         )
-        if let parameters = model?.churn, model?.churnPending == nil {
+        if let parameters = inForce?.model.churn, inForce?.model.churnPending == nil {
             let rise = churnRisk.nextRise(of: standing(of: row), after: time, parameters)
             moment = min(moment, rise)
         }
