@@ -18,8 +18,12 @@ public struct ReplayRunner: ~Copyable {
     /// Refits so far.
     public private(set) var refitCount = 0
 
+    /// Keeps what a batch job needs to be held against every version; see `takeVersion`.
+    public var keepsVersions = false
+
     private let asOf: Int64?
     private let encodes: Bool
+    private var versions: [ReplayVersion] = []
     private var batch = RecordBatch()
     private var output = StepOutput()
     private var lines: [UInt8] = []
@@ -104,6 +108,7 @@ public struct ReplayRunner: ~Copyable {
         refitCount += 1
         core.commit()
         drain()
+        if keepsVersions { keepVersion() }
         rescore()
     }
 
@@ -148,6 +153,33 @@ public struct ReplayRunner: ~Copyable {
     /// The assignments file of CONTRACT, section 6, at the final clock.
     public mutating func assignments() -> [UInt8] { core.assignments() }
 
+    /// The customer table at the final clock, as `segmentd export` writes it.
+    public mutating func table() -> [UInt8] {
+        var bytes: [UInt8] = []
+        var cursor: Int? = 0
+        while let from = cursor {
+            cursor = core.appendExport(from: from, limit: 65_536, into: &bytes)
+        }
+        return bytes
+    }
+
+    /// The oldest version that waits to be taken, nil when none does.
+    public mutating func takeVersion() -> ReplayVersion? {
+        versions.isEmpty ? nil : versions.removeFirst()
+    }
+
+    private mutating func keepVersion() {
+        guard let model = core.model, let bundle = core.bundle else { return }
+        versions.append(
+            ReplayVersion(
+                version: model.version,
+                bundle: bundle,
+                assignments: assignments(),
+                table: table()
+            )
+        )
+    }
+
     private mutating func drain() {
         if encodes {
             for record in output.records where record.destination == .segments {
@@ -161,6 +193,19 @@ public struct ReplayRunner: ~Copyable {
         }
         output.removeAll()
     }
+}
+
+/// A version as it came out of its refit, before anybody was scored again: the bundle, and what it
+/// was fit to.
+public struct ReplayVersion: Sendable {
+    /// Number of the version.
+    public let version: Int
+    /// The bundle.
+    public let bundle: ModelBundle
+    /// Every customer in the nearest segment of this version, as in the assignments file.
+    public let assignments: [UInt8]
+    /// The customer table of that moment, as `segmentd export` writes it.
+    public let table: [UInt8]
 }
 
 /// An output record as one line of JSON.

@@ -107,6 +107,52 @@ extension DaemonTests {
             #expect(try piped.output == scratch.data("a.out"))
         }
 
+        @Test func everyVersionIsWrittenWithWhatItWasFitTo() async throws {
+            let scratch = try Scratch()
+            try await Self.shop(scratch).output.write(to: scratch.file("events"))
+            let folder = scratch.path("versions")
+            try FileManager.default.createDirectory(
+                atPath: folder,
+                withIntermediateDirectories: false
+            )
+            let outcome = try await segmentd(
+                "replay",
+                "--config",
+                Self.live,
+                "--input",
+                scratch.path("events"),
+                "--model-out",
+                scratch.path("m.json"),
+                "--assignments-out",
+                scratch.path("a.csv"),
+                "--table-out",
+                scratch.path("t.csv"),
+                "--versions-out",
+                folder
+            )
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let refits = try #require(number(before: " refits", in: outcome.errors))
+            #expect(refits > 2)
+            let files = try FileManager.default.contentsOfDirectory(atPath: folder)
+            #expect(files.count == 3 * refits)
+            // The last refit of a replay is its end, so its files are those of the end.
+            let last = String(format: "%04d", refits)
+            for (version, end) in [
+                ("model-\(last).json", "m.json"), ("assignments-\(last).csv", "a.csv"),
+                ("table-\(last).csv", "t.csv"),
+            ] {
+                #expect(try scratch.data("versions/\(version)") == scratch.data(end))
+            }
+            let table = try scratch.text("t.csv").split(separator: "\n")
+            let customers = number(before: " customers, ", in: outcome.errors)
+            #expect(table.count - 1 == customers)
+            #expect(try #require(table.first).hasPrefix("customer_id,income,"))
+            #expect(
+                try scratch.data("versions/table-0001.csv") != scratch.data("t.csv"),
+                "an earlier version was fit to an earlier table"
+            )
+        }
+
         @Test func aFileThatIsNoModelIsRefused() async throws {
             let scratch = try Scratch()
             try Data("{}".utf8).write(to: scratch.file("m.json"))

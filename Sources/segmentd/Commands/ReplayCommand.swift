@@ -49,6 +49,15 @@ struct ReplayCommand: ParsableCommand {
     @Option(name: .long, help: "File for the assignments, CSV.")
     var assignmentsOut: String?
 
+    @Option(name: .long, help: "File for the customer table at the end, CSV, as export writes it.")
+    var tableOut: String?
+
+    @Option(
+        name: .long,
+        help: "Folder that is there; model, assignments and table of every refit go into it."
+    )
+    var versionsOut: String?
+
     func validate() throws {
         if format == .csv && asOf == nil {
             throw ValidationError("--format csv needs --as-of, the moment of the snapshot")
@@ -71,9 +80,11 @@ struct ReplayCommand: ParsableCommand {
             asOf: asOf.flatMap(EventTime.parse),
             encodes: true
         )
+        runner.keepsVersions = versionsOut != nil
         let records = try output.map { try OutputFile(path: $0, option: "--output") }
         try read(into: &runner, records: records)
         try runner.finish()
+        try writeVersions(&runner)
         try flush(&runner, to: records, force: true)
         Terminal.endProgress()
         if let modelOut {
@@ -86,6 +97,9 @@ struct ReplayCommand: ParsableCommand {
         if let assignmentsOut {
             try OutputFile(path: assignmentsOut, option: "--assignments-out")
                 .write(runner.assignments())
+        }
+        if let tableOut {
+            try OutputFile(path: tableOut, option: "--table-out").write(runner.table())
         }
         Terminal.note(
             ReplaySummary.text(runner, seconds: (ContinuousClock.now - started).seconds)
@@ -108,12 +122,32 @@ struct ReplayCommand: ParsableCommand {
             } else {
                 snapshots = try CSVSnapshots(header: Array(line), asOf: "\"\(asOf ?? "")\"")
             }
+            try writeVersions(&runner)
             if number % 65_536 == 0 {
                 try flush(&runner, to: records, force: false)
                 Terminal.progress(
                     "\(Terminal.grouped(number)) records, "
                         + "\(Terminal.grouped(runner.core.customerCount)) customers"
                 )
+            }
+        }
+    }
+
+    /// `model-0001.json`, `assignments-0001.csv` and `table-0001.csv`, for every version.
+    private func writeVersions(_ runner: inout ReplayRunner) throws {
+        guard let versionsOut else { return }
+        while let version = runner.takeVersion() {
+            let number = String(format: "%04d", version.version)
+            for (name, bytes) in [
+                (
+                    "model-\(number).json",
+                    Array(try version.bundle.json(pretty: true)) + Array("\n".utf8)
+                ),
+                ("assignments-\(number).csv", version.assignments),
+                ("table-\(number).csv", version.table),
+            ] {
+                try OutputFile(path: "\(versionsOut)/\(name)", option: "--versions-out")
+                    .write(bytes)
             }
         }
     }
