@@ -62,6 +62,8 @@ figures: build $(VENV)/ready
 			--model-out $(FIGURES)/smartcart.json --assignments-out $(FIGURES)/smartcart.csv; \
 		$(PYTHON) Tests/Scripts/check_smartcart.py --model $(FIGURES)/smartcart.json \
 			--assignments $(FIGURES)/smartcart.csv --reference $(REFERENCE); \
+		$(PYTHON) Tests/Scripts/check_smartcart_orders.py --segmentd $(SEGMENTD) \
+			--reference $(REFERENCE); \
 	else \
 		echo "figures: no $(REFERENCE), the comparison with the batch result is skipped" >&2; \
 	fi
