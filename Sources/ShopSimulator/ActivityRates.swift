@@ -5,7 +5,7 @@
 struct ActivityRates: Sendable {
     /// What can happen next.
     enum Happening: Sendable {
-        case order, visit, campaign, complaint, profileChange, leaving, erasure
+        case order, visit, campaign, complaint, profileChange, change, leaving, erasure
     }
 
     /// Chance to leave at any moment, about 4 % a year; independent of the activity wanted.
@@ -20,18 +20,26 @@ struct ActivityRates: Sendable {
     var campaign: Double
     var complaint: Double
     var profileChange: Double
+    /// To the habits of another kind.
+    var change: Double
     var leaving: Double
     var erasure: Double
 
     /// The rates of a customer at a given activity, 1 being natural.
     ///
-    /// Activity scales what is done and not how long people stay.
-    init(_ customer: SimulatedCustomer, habits: Habits, activity: Double, hasLeft: Bool) {
+    /// Activity scales what is done and not how long people stay, nor how fast they change.
+    init(
+        _ customer: SimulatedCustomer,
+        habits: Habits,
+        activity: Double,
+        hasLeft: Bool,
+        drift: Double = 0
+    ) {
         let pace = Double(customer.pace)
         let browsing = activity * habits.visitRate * (0.5 + 0.5 * pace)
         visit = hasLeft ? browsing * Self.afterglow : browsing
         guard !hasLeft else {
-            (order, campaign, complaint, profileChange, leaving) = (0, 0, 0, 0, 0)
+            (order, campaign, complaint, profileChange, change, leaving) = (0, 0, 0, 0, 0, 0)
             erasure = Self.erasure
             return
         }
@@ -39,12 +47,13 @@ struct ActivityRates: Sendable {
         campaign = activity * habits.campaignRate
         complaint = activity * habits.complaintRate
         profileChange = activity * 0.000_7
+        change = drift / 365
         leaving = Self.leaving
         erasure = Self.erasure
     }
 
     var total: Double {
-        order + visit + campaign + complaint + profileChange + leaving + erasure
+        order + visit + campaign + complaint + profileChange + change + leaving + erasure
     }
 
     /// What happens, for a uniform draw in [0, 1).
@@ -59,6 +68,8 @@ struct ActivityRates: Sendable {
         if rest < 0 { return .complaint }
         rest -= profileChange
         if rest < 0 { return .profileChange }
+        rest -= change
+        if rest < 0 { return .change }
         rest -= leaving
         return rest < 0 ? .leaving : .erasure
     }

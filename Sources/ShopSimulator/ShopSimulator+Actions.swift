@@ -9,7 +9,6 @@ extension ShopSimulator {
     mutating func act(_ index: Int, into line: inout [UInt8]) -> Envelope? {
         // Worked on as a copy of 56 bytes and put back: the writers need the rest of the shop.
         var customer = customers[index]
-        let kind = Int(customer.kind.rawValue)
         var envelope: Envelope?
         if customer.hasRegistered {
             envelope = happen(&customer, index: index, into: &line)
@@ -17,11 +16,13 @@ extension ShopSimulator {
             customer.hasRegistered = true
             envelope = writeProfile(customer, index: index, into: &line)
         }
+        let kind = Int(customer.kind.rawValue)
         let rates = ActivityRates(
             customer,
             habits: habits[kind],
             activity: activity,
-            hasLeft: customer.droppedOutAt != .max
+            hasLeft: customer.droppedOutAt != .max,
+            drift: configuration.drift
         )
         customer.busyDays += random.exponential() / rates.total
         let next = customer.isErased ? nil : seasons[kind].time(atBusyDays: customer.busyDays)
@@ -42,7 +43,8 @@ extension ShopSimulator {
             customer,
             habits: habits[kind],
             activity: activity,
-            hasLeft: hasLeft
+            hasLeft: hasLeft,
+            drift: configuration.drift
         )
         // Most people register because they are about to order.
         let isFirst = !customer.hasOrdered && !hasLeft && random.chance(0.5)
@@ -57,6 +59,9 @@ extension ShopSimulator {
             return writeComplaint(index: index, into: &line)
         case .profileChange:
             return changeProfile(&customer, index: index, into: &line)
+        case .change:
+            takeOverHabits(&customer)
+            return nil
         case .leaving:
             customer.droppedOutAt = clock
             return nil
@@ -67,6 +72,21 @@ extension ShopSimulator {
             line.append(0x7D)
             return Envelope(keyRange: key, eventTime: clock, customer: index, delay: 0)
         }
+    }
+
+    /// People change: from now on as another kind does, in all that is not in the profile.
+    private mutating func takeOverHabits(_ customer: inout SimulatedCustomer) {
+        let kinds = CustomerKind.allCases
+        let before = habits[Int(customer.kind.rawValue)]
+        let step = 1 + Int(random.unit() * Double(kinds.count - 1))
+        customer.kind = kinds[(Int(customer.kind.rawValue) + step) % kinds.count]
+        let now = habits[Int(customer.kind.rawValue)]
+        customer.discount += Float(now.discount - before.discount)
+        customer.discount = min(0.98, max(0.01, customer.discount))
+        customer.favouriteCategory = UInt8(random.pick(now.categories))
+        customer.favouriteChannel = UInt8(random.pick(now.channels))
+        // Every kind has a time of its own.
+        customer.busyDays = seasons[Int(customer.kind.rawValue)].busyDays(at: clock)
     }
 
     /// Campaigns run from the 5th to the 18th and are answered once; otherwise people just look.

@@ -58,7 +58,9 @@ extension ShopSimulator {
     private mutating func draftOrder(_ customer: SimulatedCustomer, habits: Habits) -> OrderDraft {
         // Lognormal with deviation .45 and mean 1, never below a euro.
         let size = exp(0.45 * random.normal() - 0.101)
-        let goods = max(100, Int(habits.orderCents * Double(customer.spending) * size))
+        let years = Double(clock - configuration.start) / (365 * 86_400_000)
+        let growth = 1 + configuration.drift * years
+        let goods = max(100, Int(habits.orderCents * growth * Double(customer.spending) * size))
         var rest = Int32(min(goods, 900_000))
         var cents = SIMD8<Int32>()
         let draw = random.unit()

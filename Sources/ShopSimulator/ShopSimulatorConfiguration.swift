@@ -28,6 +28,12 @@ public struct ShopSimulatorConfiguration: Sendable {
     /// Every event happens and arrives before this moment, epoch milliseconds.
     public var end: Int64
 
+    /// How much habits change in a year, from 0 to 1.
+    ///
+    /// Orders grow by that share of their size, and customers take over the habits of another kind
+    /// at that rate per year. 0 leaves every byte of a stream as it is without drift.
+    public var drift: Double
+
     /// A shop, over the default span where none is given.
     ///
     /// - Parameters:
@@ -36,18 +42,21 @@ public struct ShopSimulatorConfiguration: Sendable {
     ///   - seed: seed of everything random.
     ///   - start: first moment, epoch milliseconds; nil for ``defaultSpan`` before the end.
     ///   - end: moment after the last, epoch milliseconds.
+    ///   - drift: how much habits change in a year, 0 to 1.
     public init(
         customers: Int,
         events: Int? = nil,
         seed: UInt64,
         start: Int64? = nil,
-        end: Int64 = ShopSimulatorConfiguration.defaultEnd
+        end: Int64 = ShopSimulatorConfiguration.defaultEnd,
+        drift: Double = 0
     ) {
         self.customers = customers
         self.events = events
         self.seed = seed
         self.start = start ?? end - Self.defaultSpan
         self.end = end
+        self.drift = drift
     }
 
     /// Everything that is wrong, each with name and rule; empty when a simulator can be made.
@@ -58,6 +67,9 @@ public struct ShopSimulatorConfiguration: Sendable {
         }
         if let events, events < 0 {
             problems.append("events: \(events) is negative")
+        }
+        if !(0...1).contains(drift) {
+            problems.append("drift: \(drift) is not in 0...1")
         }
         // Bounds first: a difference of wild values could overflow. 1900 to 2200 is plenty.
         let sensible: ClosedRange<Int64> = -2_208_988_800_000...7_258_118_400_000

@@ -27,11 +27,19 @@ struct SimulateCommand: ParsableCommand {
     @Option(help: "Seed of everything random.")
     var seed: UInt64
 
+    @Option(help: "How much habits change in a year, 0 to 1: orders grow, customers change kind.")
+    var drift = 0.0
+
     @Option(help: "File for each customer's true kind and true moment of dropout, CSV.")
     var truth: String?
 
     func run() throws {
-        let shop = ShopSimulatorConfiguration(customers: customers, events: events, seed: seed)
+        let shop = ShopSimulatorConfiguration(
+            customers: customers,
+            events: events,
+            seed: seed,
+            drift: drift
+        )
         guard shop.problems.isEmpty else {
             throw CommandFailure(shop.problems.joined(separator: "\n"), status: .usage)
         }
