@@ -62,6 +62,15 @@ figures: build $(VENV)/ready
 			--model-out $(FIGURES)/smartcart.json --assignments-out $(FIGURES)/smartcart.csv; \
 		$(PYTHON) Tests/Scripts/check_smartcart.py --model $(FIGURES)/smartcart.json \
 			--assignments $(FIGURES)/smartcart.csv --reference $(REFERENCE); \
+		$(PYTHON) Tests/Scripts/check_sweep.py --model $(FIGURES)/smartcart.json \
+			--reference $(REFERENCE); \
+		$(PYTHON) Tests/Scripts/check_personas.py --config config/smartcart-notebook.yaml \
+			--model $(FIGURES)/smartcart.json; \
+		$(SEGMENTD) replay --config config/segmentd.yaml --format csv \
+			--input $(REFERENCE)/smartcart_customers.csv --as-of 2014-06-29 \
+			--model-out $(FIGURES)/smartcart-live.json; \
+		$(PYTHON) Tests/Scripts/check_personas.py --config config/segmentd.yaml \
+			--model $(FIGURES)/smartcart-live.json; \
 		$(PYTHON) Tests/Scripts/check_smartcart_orders.py --segmentd $(SEGMENTD) \
 			--reference $(REFERENCE); \
 	else \
@@ -70,9 +79,12 @@ figures: build $(VENV)/ready
 	$(SEGMENTD) simulate --customers 10000 --events 500000 --seed 1 --truth $(FIGURES)/truth.csv \
 		> $(FIGURES)/events.ndjson
 	$(SEGMENTD) replay --config config/segmentd.yaml --input $(FIGURES)/events.ndjson \
-		--assignments-out $(FIGURES)/assignments.csv
+		--model-out $(FIGURES)/shop.json --assignments-out $(FIGURES)/assignments.csv
 	$(PYTHON) Tests/Scripts/evaluate_truth.py --truth $(FIGURES)/truth.csv \
 		--assignments $(FIGURES)/assignments.csv
+	$(PYTHON) Tests/Scripts/check_personas.py --config config/segmentd.yaml \
+		--model $(FIGURES)/shop.json
+	$(PYTHON) Tests/Scripts/check_refit_stability.py --segmentd $(SEGMENTD)
 
 clean:
 	swift package clean
