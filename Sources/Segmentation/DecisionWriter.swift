@@ -109,7 +109,7 @@ struct DecisionWriter: Sendable {
         JSONText.append("{\"type\":\"" as StaticString, to: &bytes)
         JSONText.append(type, to: &bytes)
         JSONText.append("\",\"customer_id\":" as StaticString, to: &bytes)
-        JSONText.appendQuoted(bytes[key], to: &bytes)
+        JSONText.appendQuoted(key, within: &bytes)
         JSONText.append(",\"life\":" as StaticString, to: &bytes)
         JSONText.append(table.life(row), to: &bytes)
         JSONText.append(",\"revision\":" as StaticString, to: &bytes)

@@ -30,41 +30,41 @@ enum JSONText {
         append(flag ? "true" as StaticString : "false", to: &bytes)
     }
 
-    /// A quoted string from UTF-8.
-    static func appendQuoted(_ source: some Collection<UInt8>, to bytes: inout [UInt8]) {
+    /// A quoted string from UTF-8 that stands in the same bytes.
+    ///
+    /// By index: in release builds a slice of the bytes that are appended to was seen to dangle
+    /// when an append moved them.
+    static func appendQuoted(_ range: Range<Int>, within bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        appendEscaped(source, to: &bytes)
+        for index in range { appendEscaped(bytes[index], to: &bytes) }
         bytes.append(UInt8(ascii: "\""))
     }
 
-    /// What stands between the quotes; nearly always there is nothing to escape.
-    static func appendEscaped(_ source: some Collection<UInt8>, to bytes: inout [UInt8]) {
-        let start = bytes.count
-        bytes.append(contentsOf: source)
-        var needsEscape = false
-        for index in start..<bytes.count {
-            let byte = bytes[index]
-            needsEscape =
-                needsEscape || byte < 0x20 || byte == UInt8(ascii: "\"")
-                || byte == UInt8(ascii: "\\")
+    /// A quoted string from UTF-8, which must not be a part of the bytes that it goes to.
+    static func appendQuoted(_ source: some Collection<UInt8>, to bytes: inout [UInt8]) {
+        bytes.append(UInt8(ascii: "\""))
+        if source.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") })
+        {
+            bytes.append(contentsOf: source)
+        } else {
+            for byte in source { appendEscaped(byte, to: &bytes) }
         }
-        guard needsEscape else { return }
-        let text = Array(bytes[start...])
-        bytes.removeLast(text.count)
-        for byte in text {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"):
-                bytes.append(UInt8(ascii: "\\"))
-                bytes.append(byte)
-            case 0..<0x20:
-                append("\\u00" as StaticString, to: &bytes)
-                for nibble in [byte >> 4, byte & 15] {
-                    bytes.append(
-                        nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
-                    )
-                }
-            default: bytes.append(byte)
+        bytes.append(UInt8(ascii: "\""))
+    }
+
+    private static func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
+        switch byte {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+            bytes.append(UInt8(ascii: "\\"))
+            bytes.append(byte)
+        case 0..<0x20:
+            append("\\u00" as StaticString, to: &bytes)
+            for nibble in [byte >> 4, byte & 15] {
+                bytes.append(
+                    nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "a") + nibble - 10
+                )
             }
+        default: bytes.append(byte)
         }
     }
 
