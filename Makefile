@@ -85,6 +85,7 @@ figures: build $(VENV)/ready
 	$(PYTHON) Tests/Scripts/check_personas.py --config config/segmentd.yaml \
 		--model $(FIGURES)/shop.json
 	$(PYTHON) Tests/Scripts/check_refit_stability.py --segmentd $(SEGMENTD)
+	$(PYTHON) Tests/Scripts/check_statistics.py --segmentd $(SEGMENTD) --cases 1000
 
 clean:
 	swift package clean

@@ -341,8 +341,12 @@ struct PopulationStatistics: Sendable {
     func storedMeans() -> [Double] {
         let ones = Array(repeating: 1.0, count: schema.featureCount)
         let zeros = Array(repeating: 0.0, count: schema.featureCount)
-        // With the centre itself imputed, a missing value moves nothing.
-        return moments.view(factors: ones, shifts: zeros, imputation: centres).mean
+        let sums = moments.view(factors: ones, shifts: zeros, imputation: zeros)
+        // Of those who have it: a centre between them and the missing ones would cost digits.
+        return sums.mean.indices.map { feature in
+            let known = sums.count - moments.missingCount(of: feature)
+            return known > 0 ? sums.mean[feature] * (sums.count / known) : centres[feature]
+        }
     }
 
     /// Medians of all customers at a moment; NaN for a feature that nobody has.
