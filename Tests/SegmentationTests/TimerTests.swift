@@ -98,7 +98,8 @@ struct TimerTests {
                 firstPurchase: calendar.start(ofDay: table.firstPurchaseDay(row)),
                 lastPurchase: calendar.start(ofDay: table.lastPurchaseDay(row)),
                 at: time,
-                model: shop.core.model,
+                churn: shop.core.model?.churn,
+                isPending: shop.core.model?.churnPending != nil,
                 band: table.band(row),
                 inCooldown: time < table.cooldownUntil(row)
             ).band
