@@ -5,6 +5,13 @@ enum Terminal {
     /// Whether a person watches stderr, so that a line of progress makes sense.
     static var isInteractive: Bool { isatty(FileHandle.standardError.fileDescriptor) == 1 }
 
+    /// Whether stdout is a terminal that may be given emphasis (https://no-color.org).
+    static var isOutputTerminal: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        return isatty(FileHandle.standardOutput.fileDescriptor) == 1
+            && environment["NO_COLOR", default: ""].isEmpty && environment["TERM"] != "dumb"
+    }
+
     static func output(_ text: String) { write(Data(text.utf8), to: .standardOutput) }
 
     static func output(_ bytes: [UInt8]) { write(Data(bytes), to: .standardOutput) }
@@ -45,17 +52,19 @@ enum Terminal {
         return (number < 0 ? "-" : "") + String(digits)
     }
 
-    /// Rows as a table with aligned columns, the first left, the others right.
-    static func table(_ rows: [[String]]) -> String {
+    /// Rows as a table with aligned columns: the first and those named left, the others right.
+    static func table(_ rows: [[String]], left: Set<Int> = []) -> String {
         let columns = rows.map(\.count).max() ?? 0
         let widths = (0..<columns).map { column in
             rows.map { column < $0.count ? $0[column].count : 0 }.max() ?? 0
         }
         return rows.map { row in
-            row.enumerated().map { column, cell in
+            var line = row.enumerated().map { column, cell in
                 let space = String(repeating: " ", count: widths[column] - cell.count)
-                return column == 0 ? cell + space : space + cell
+                return column == 0 || left.contains(column) ? cell + space : space + cell
             }.joined(separator: "  ")
+            while line.last == " " { line.removeLast() }
+            return line
         }.joined(separator: "\n")
     }
 }

@@ -6,7 +6,7 @@ extension DaemonTests {
     @Suite struct CommandLineTests {
         private static let commands = [
             [], ["run"], ["demo"], ["replay"], ["check"], ["simulate"], ["export"], ["explain"],
-            ["status"], ["model"], ["model", "show"],
+            ["status"], ["model"], ["model", "show"], ["model", "sweep"], ["model", "diff"],
         ]
 
         private static func fixtures(_ ending: String) throws -> [String] {

@@ -1,14 +1,15 @@
 import ArgumentParser
 import Foundation
-import OnlineLearning
 import Segmentation
 
 /// Models as people read them.
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model",
-        abstract: "Look at a model, and decide which version is in force.",
-        subcommands: [Show.self, Accept.self, Reject.self, Rollback.self]
+        abstract: "Look at models, and decide which version is in force.",
+        subcommands: [
+            Show.self, Sweep.self, Diff.self, Accept.self, Reject.self, Rollback.self,
+        ]
     )
 
     /// A bundle as people read it.
@@ -16,6 +17,9 @@ struct ModelCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show a bundle; without a file, that of the running daemon.",
             discussion: """
+                Segments with their sizes, their strategies and the features that set them apart, in
+                the units of the features; then all means.
+
                 Examples:
                   segmentd model show model.json
                   segmentd model show --admin 127.0.0.1:9464
@@ -28,34 +32,107 @@ struct ModelCommand: AsyncParsableCommand {
         @OptionGroup var admin: AdminOptions
 
         func run() async throws {
-            let bundle: ModelBundle
-            if let file {
-                bundle = try ModelFile.bundle(file)
-            } else {
-                let json = try await admin.get("/api/model")
-                bundle = try ModelBundle(json: json)
-            }
-            let model = try bundle.modelAsWritten()
-            var text = ModelText.summary(model)
-            text.append("")
-            text.append(ModelText.centroids(model))
-            if !model.sweep.isEmpty {
-                text.append("")
-                text.append(sweep(model))
-            }
-            Terminal.output(text.joined(separator: "\n") + "\n")
+            let model = try await ModelSource(file: file).model(from: admin)
+            Terminal.output(ModelText.page(model))
         }
+    }
 
-        private func sweep(_ model: SegmentModel) -> String {
-            var rows = [["segments", "inertia", "silhouette"]]
-            for entry in model.sweep {
-                rows.append([
-                    "\(entry.k)" + (entry.k == model.elbow ? " (elbow)" : ""),
-                    ModelText.number(entry.inertia),
-                    entry.silhouette.map { String(format: "%.3f", $0) } ?? "",
-                ])
+    /// Inertia and silhouette by number of segments.
+    struct Sweep: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show inertia, silhouette and elbow by number of segments.",
+            discussion: """
+                Without a file, of the running daemon.
+
+                Examples:
+                  segmentd model sweep model.json
+                  segmentd model sweep --admin 127.0.0.1:9464
+                """
+        )
+
+        @Argument(help: "Bundle file, as --model-out writes it.")
+        var file: String?
+
+        @OptionGroup var admin: AdminOptions
+
+        func run() async throws {
+            let model = try await ModelSource(file: file).model(from: admin)
+            Terminal.output(ModelText.sweep(model, highlights: Terminal.isOutputTerminal))
+        }
+    }
+
+    /// What would change between two models.
+    struct Diff: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show what would change if model B took the place of model A.",
+            discussion: """
+                Each is a file, or `active` for that of the running daemon. Distances are in PCA
+                space, in the basis of A; deviations are those of A.
+
+                Examples:
+                  segmentd model diff yesterday.json today.json
+                  segmentd model diff active candidate.json --admin 127.0.0.1:9464
+                """
+        )
+
+        @Argument(help: "The model in place: a file, or active.")
+        var a: String
+
+        @Argument(help: "The one that would take its place: a file, or active.")
+        var b: String
+
+        @OptionGroup var admin: AdminOptions
+
+        func run() async throws {
+            let old = try await ModelSource(a).model(from: admin)
+            let new = try await ModelSource(b).model(from: admin)
+            Terminal.output(try ModelText.diff(old, new))
+        }
+    }
+}
+
+/// Where a model to look at comes from.
+enum ModelSource {
+    /// A bundle in a file.
+    case file(String)
+    /// The one in force in the running daemon.
+    case active
+
+    /// What a person names; a file called `active` is reached as `./active`.
+    init(_ name: String) {
+        switch name {
+        case "active": self = .active
+        default: self = .file(name)
+        }
+    }
+
+    /// A file, or without one the running daemon.
+    init(file: String?) { self = file.map(ModelSource.file) ?? .active }
+
+    /// Gets the model.
+    ///
+    /// - Throws: `CommandFailure`: there is none, it is no bundle, or its parts do not fit
+    ///   together.
+    func model(from admin: AdminOptions) async throws(CommandFailure) -> SegmentModel {
+        let bundle: ModelBundle
+        let name: String
+        switch self {
+        case .file(let path):
+            name = path
+            bundle = try ModelFile.bundle(path)
+        case .active:
+            name = "the daemon's model"
+            let json = try await admin.get("/api/model")
+            do {
+                bundle = try ModelBundle(json: json)
+            } catch {
+                throw CommandFailure("the daemon at \(admin.admin) sends no model: \(error)")
             }
-            return Terminal.table(rows)
+        }
+        do {
+            return try bundle.modelAsWritten()
+        } catch {
+            throw CommandFailure("\(name): \(error)", status: .usage)
         }
     }
 }
