@@ -91,6 +91,11 @@ enum MetricsText {
         text.metric(MetricNames.shadowVersion, status.shadow?.version ?? 0)
         text.metric(MetricNames.shadowSegments, status.shadow?.segmentShare ?? 0)
         text.metric(MetricNames.shadowBands, status.shadow?.bandShare ?? 0)
+        text.metric(MetricNames.refits, by: status.refitsByReason)
+        if let error = status.quantisationError {
+            text.metric(MetricNames.quantisationError, error)
+        }
+        text.metric(MetricNames.quantisationDrift, status.quantisationDrift)
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
     }
 }

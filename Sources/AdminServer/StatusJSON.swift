@@ -36,6 +36,11 @@ enum StatusJSON {
             "lag": .list(status.lags.map(lag)),
             "model": status.model.map(model) ?? .null,
             "shadow": status.shadow.map(shadow) ?? .null,
+            "refits": .counts(status.refitsByReason),
+            "drift": .object([
+                "quantisation_error": status.quantisationError.map { .number($0) } ?? .null,
+                "level": .number(status.quantisationDrift),
+            ]),
             "churn": .object([
                 "ready": .flag(status.churnMissing == nil),
                 "missing": .optional(status.churnMissing),

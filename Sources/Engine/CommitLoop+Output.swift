@@ -81,6 +81,7 @@ extension CommitLoop where Log: ~Copyable {
         let lags = currentLags()
         let (committed, aborted) = (transactions, self.aborted)
         let partitions = positions.partitions.sorted()
+        let (error, drift) = (core.quantisationError, core.quantisationDrift)
         let model = core.model
         let shadow = core.shadow
         let json = publishedVersion == model?.version ? nil : bundleJSON()
@@ -102,6 +103,9 @@ extension CommitLoop where Log: ~Copyable {
             for band in ChurnBand.allCases {
                 status.bandEntries[band.name] = counters.bandEntries[Int(band.rawValue)]
             }
+            status.refitsByReason = counters.refitsByReason
+            status.quantisationError = error
+            status.quantisationDrift = drift
             status.transactions = committed
             status.abortedTransactions = aborted
             status.lags = lags

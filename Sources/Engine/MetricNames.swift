@@ -210,6 +210,25 @@ public enum MetricNames {
         .gauge,
         "Share of churn bands that the waiting version would change; 0 for none."
     )
+    /// Refits.
+    public static let refits = MetricName(
+        "segmentd_refits_total",
+        .counter,
+        "Model versions fit, by what asked for them.",
+        labels: ["reason"]
+    )
+    /// Quantisation error.
+    public static let quantisationError = MetricName(
+        "segmentd_model_quantisation_error_ratio",
+        .gauge,
+        "Mean squared distance to the nearest centroid in the last step, over that in training."
+    )
+    /// Drift of the quantisation error.
+    public static let quantisationDrift = MetricName(
+        "segmentd_model_quantisation_drift_ratio",
+        .gauge,
+        "Page-Hinkley sum of the quantisation error over its threshold; 1 asks for a refit."
+    )
     /// Churn readiness.
     public static let churnReady = MetricName(
         "segmentd_churn_ready",
@@ -223,6 +242,7 @@ public enum MetricNames {
         customers, records, events, duplicates, unmatchedReversals, rejections, outputs,
         transactions, abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
-        segmentCustomers, shadowVersion, shadowSegments, shadowBands, churnReady,
+        segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
+        quantisationError, quantisationDrift, churnReady,
     ]
 }

@@ -188,6 +188,12 @@ public struct EngineStatus: Sendable {
     ]
     /// Transitions into each churn band, by name.
     public var bandEntries: [String: Int] = [:]
+    /// Refits by reason.
+    public var refitsByReason: [String: Int]
+    /// Mean quantisation error of the last step, in units of that in training; nil before one.
+    public var quantisationError: Double?
+    /// How near that error is to count as risen, 0 to 1 and above.
+    public var quantisationDrift = 0.0
     /// Transactions committed.
     public var transactions = 0
     /// Transactions aborted.
@@ -219,6 +225,7 @@ public struct EngineStatus: Sendable {
         lastTurn = now
         // All series exist from the start, so that a rate over the first event is not lost.
         eventsByType = Dictionary(uniqueKeysWithValues: EventType.allCases.map { ($0.rawValue, 0) })
+        refitsByReason = StepCounters().refitsByReason
         rejectionsByReason = Dictionary(
             uniqueKeysWithValues: RejectionReason.allCases.map { ($0.rawValue, 0) }
         )

@@ -20,6 +20,7 @@ extension SegmentationCore {
         table.setOutlier(row, evaluator.isOutlier)
         inForce.model.project(evaluator.values, into: &scores)
         let nearest = inForce.model.nearest(scores)
+        if cause == .event && !evaluator.isOutlier { drift.add(nearest.squaredDistance) }
         table.setMembership(row, inForce.model.segments[nearest.index].id)
         table.setModelVersion(row, inForce.model.version)
 

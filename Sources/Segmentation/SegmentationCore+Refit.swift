@@ -11,25 +11,29 @@ extension SegmentationCore {
     /// Whether anybody is known to learn from, outliers aside.
     public var mayLearn: Bool { learns && statistics.mayTeach }
 
-    /// Whether enough has changed for a refit, on the event clock.
-    public var isRefitDue: Bool {
-        guard learns, greatestEventTime > Int64.min, statistics.mayTeach else { return false }
+    /// What asks for a refit now, on the event clock; nil for nothing.
+    public var refitReason: RefitReason? {
+        guard learns, greatestEventTime > Int64.min, statistics.mayTeach else { return nil }
         let settings = configuration.model
-        if let failedRefitAt, greatestEventTime - failedRefitAt < 3_600_000 { return false }
-        guard let model else { return table.count >= firstModelCustomers }
+        if let failedRefitAt, greatestEventTime - failedRefitAt < 3_600_000 { return nil }
+        guard let model else { return table.count >= firstModelCustomers ? .first : nil }
         // A version is first brought to every row.
-        guard rescoreCursor >= table.rowEnd else { return false }
+        guard rescoreCursor >= table.rowEnd else { return nil }
         if model.provisional && table.count >= settings.minimumCustomers
             && lastRefitCustomers < settings.minimumCustomers
         {
-            return true
+            return .grown
         }
-        if table.count >= 2 * max(1, lastRefitCustomers) { return true }
+        if table.count >= 2 * max(1, lastRefitCustomers) { return .doubled }
         let age = greatestEventTime - lastRefitAt
-        if age >= settings.refitIntervalMilliseconds { return true }
-        return age >= settings.refitMinimumIntervalMilliseconds
-            && Double(statistics.changedCustomers)
-                >= settings.refitChangedShare * Double(table.count)
+        if age >= settings.refitIntervalMilliseconds { return .interval }
+        guard age >= settings.refitMinimumIntervalMilliseconds else { return nil }
+        if Double(statistics.changedCustomers)
+            >= settings.refitChangedShare * Double(table.count)
+        {
+            return .changedShare
+        }
+        return drift.detector.isRisen ? .drift : nil
     }
 
     /// Customers that a first version needs.
@@ -53,6 +57,7 @@ extension SegmentationCore {
         isFinal: Bool = false,
         into output: inout StepOutput
     ) throws(RefitFailure) {
+        let reason = isFinal ? .final : refitReason ?? .asked
         statistics.flush(&table, model: inForce, landmarks: landmarks)
         refreshOutliers(at: time)
         var centres = statistics.storedMeans().map { $0.rounded() }
@@ -85,6 +90,7 @@ extension SegmentationCore {
             failedRefitAt = greatestEventTime
             throw RefitFailure(description: "fit version \(versions.highest + 1): \(error)")
         }
+        counters.count(reason)
         var candidate = ModelCandidate(model: fitted)
         if let model, !isFinal {
             candidate.model.verdict = ModelGuard.judge(

@@ -50,6 +50,7 @@ public struct SegmentationCore: ~Copyable {
     var lastRefitCustomers = 0
     /// Versions that are kept, and the one that waits for an operator.
     var versions = ModelVersions()
+    var drift = QuantisationDrift()
     /// Event time of a refit that failed; the next try waits for an hour of events.
     var failedRefitAt: Int64?
 
@@ -66,6 +67,7 @@ public struct SegmentationCore: ~Copyable {
         var lastRefitAt: Int64
         var lastRefitCustomers: Int
         var versions: ModelVersions
+        var drift: QuantisationDrift
     }
 
     /// Creates an empty core.
@@ -142,7 +144,8 @@ public struct SegmentationCore: ~Copyable {
             rescoreCursor: rescoreCursor,
             lastRefitAt: lastRefitAt,
             lastRefitCustomers: lastRefitCustomers,
-            versions: versions
+            versions: versions,
+            drift: drift
         )
     }
 
@@ -189,6 +192,7 @@ public struct SegmentationCore: ~Copyable {
         lastRefitAt = saved.lastRefitAt
         lastRefitCustomers = saved.lastRefitCustomers
         versions = saved.versions
+        drift = saved.drift
         if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
         self.saved = nil
     }
@@ -237,7 +241,11 @@ public struct SegmentationCore: ~Copyable {
     mutating func completeMiniBatch(into output: inout StepOutput) {
         rowChanges = 0
         statistics.flush(&table, model: inForce, landmarks: landmarks)
-        guard learns, var model, rescoreCursor >= table.rowEnd else { return }
+        guard learns, var model, rescoreCursor >= table.rowEnd else {
+            drift.discardStep()
+            return
+        }
+        completeDriftStep()
         let (factors, shifts) = evaluator.factors(at: greatestEventTime, landmarks: landmarks)
         let d = schema.featureCount
         for k in model.segments.indices {
@@ -276,6 +284,7 @@ public struct SegmentationCore: ~Copyable {
         model = prepared
         statistics.resetClusters(count: prepared.segments.count)
         rescoreCursor = 0
+        drift = QuantisationDrift()
         lastRefitAt = prepared.trainedAt
         lastRefitCustomers = prepared.customers
         versions.raise(version: prepared.version, nextSegmentID: prepared.nextSegmentID)

@@ -31,6 +31,9 @@ public struct StepCounters: Sendable, Equatable {
     /// Transitions into each band, in the order of `ChurnBand.allCases`.
     public var bandEntries = Array(repeating: 0, count: ChurnBand.allCases.count)
 
+    /// Refits by reason, in the order of `RefitReason.allCases`.
+    public var refits = Array(repeating: 0, count: RefitReason.allCases.count)
+
     /// Creates zeros.
     public init() {}
 

@@ -12,6 +12,9 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
         status.eventsByType["order.placed"] = 9000
         status.rejectionsByReason["malformed_json"] = 7
         status.outputsByType["segment.changed"] = 12
+        status.refitsByReason["drift"] = 2
+        status.quantisationError = 1.25
+        status.quantisationDrift = 0.5
         status.transactions = 3
         status.transactionDurations.add(seconds: 0.004)
         status.transactionDurations.add(seconds: 0.05)
