@@ -14,6 +14,8 @@ extension SegmentationCore {
         appendDocument(candidate.model, into: &output)
         if candidate.isHeld {
             versions.shadow = candidate.model.version
+            // The rise has been answered; what is usual now is learnt anew.
+            drift = QuantisationDrift()
         } else {
             versions.shadow = nil
             adopt(candidate.model)
