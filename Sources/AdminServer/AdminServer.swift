@@ -78,6 +78,10 @@ public struct AdminServer: Service {
         let wallMilliseconds = wallMilliseconds
         return Application(
             responder: CallbackResponder<BasicRequestContext> { request, _ in
+                // A browser names the page that sends it here; no page may decide about models.
+                if request.method == .post, request.headers[.origin] != nil {
+                    return Self.response(.error(403, "not for web pages"), hasBody: true)
+                }
                 let reply = await responder.reply(
                     method: request.method.rawValue,
                     path: request.uri.path,

@@ -73,6 +73,22 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
         }
     }
 
+    @Test func noWebPageDecidesAboutModels() async throws {
+        let mailbox = Mailbox()
+        try await withServer(runningBoard(now: .now), mailbox) { addresses in
+            let address = try #require(addresses.first)
+            let url = try #require(URL(string: "http://\(address)/api/model/reject?version=x"))
+            var request = URLRequest(url: url)
+            request.httpMethod = "POST"
+            // Without a page it is read, and found to name no version.
+            let (_, plain) = try await URLSession.shared.data(for: request)
+            #expect((plain as? HTTPURLResponse)?.statusCode == 400)
+            request.setValue("http://elsewhere.example", forHTTPHeaderField: "Origin")
+            let (_, refused) = try await URLSession.shared.data(for: request)
+            #expect((refused as? HTTPURLResponse)?.statusCode == 403)
+        }
+    }
+
     @Test func customersAreAskedThroughTheMailbox() async throws {
         let mailbox = Mailbox()
         try await withServer(runningBoard(now: .now), mailbox) { addresses in

@@ -66,19 +66,20 @@ struct ModelCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show what would change if model B took the place of model A.",
             discussion: """
-                Each is a file, or `active` for that of the running daemon. Distances are in PCA
-                space, in the basis of A; deviations are those of A.
+                Each is a file, or of the running daemon: `active`, `shadow` for the one that waits,
+                or the number of a version that is kept. Distances are in PCA space, in the basis
+                of A; deviations are those of A.
 
                 Examples:
                   segmentd model diff yesterday.json today.json
-                  segmentd model diff active candidate.json --admin 127.0.0.1:9464
+                  segmentd model diff active shadow --admin 127.0.0.1:9464
                 """
         )
 
-        @Argument(help: "The model in place: a file, or active.")
+        @Argument(help: "The model in place: a file, active, shadow or a version.")
         var a: String
 
-        @Argument(help: "The one that would take its place: a file, or active.")
+        @Argument(help: "The one that would take its place: likewise.")
         var b: String
 
         @OptionGroup var admin: AdminOptions
@@ -95,19 +96,17 @@ struct ModelCommand: AsyncParsableCommand {
 enum ModelSource {
     /// A bundle in a file.
     case file(String)
-    /// The one in force in the running daemon.
-    case active
+    /// One of the running daemon: `active`, `shadow`, or a version number.
+    case daemon(String)
 
     /// What a person names; a file called `active` is reached as `./active`.
     init(_ name: String) {
-        switch name {
-        case "active": self = .active
-        default: self = .file(name)
-        }
+        let isNumber = !name.isEmpty && name.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        self = name == "active" || name == "shadow" || isNumber ? .daemon(name) : .file(name)
     }
 
     /// A file, or without one the running daemon.
-    init(file: String?) { self = file.map(ModelSource.file) ?? .active }
+    init(file: String?) { self = file.map(ModelSource.file) ?? .daemon("active") }
 
     /// Gets the model.
     ///
@@ -120,9 +119,9 @@ enum ModelSource {
         case .file(let path):
             name = path
             bundle = try ModelFile.bundle(path)
-        case .active:
-            name = "the daemon's model"
-            let json = try await admin.get("/api/model")
+        case .daemon(let version):
+            name = "the daemon's model \(version)"
+            let json = try await admin.get("/api/model?version=\(version)")
             do {
                 bundle = try ModelBundle(json: json)
             } catch {
