@@ -189,7 +189,7 @@ extension SegmentModel {
     ///   - present: centroid index of the published segment, -1 for none.
     ///   - stayedMilliseconds: how long the customer has been in it.
     ///   - rules: hysteresis and dwell.
-    /// - Returns: a centroid index, and whether a move to the nearest one waits for the dwell to end.
+    /// - Returns: a centroid index, and whether a move to the nearest waits for the end of a dwell.
     @inline(__always)
     func target(
         _ scores: [Double],
