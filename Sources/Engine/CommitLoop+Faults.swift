@@ -22,7 +22,7 @@ public enum EngineReport: Sendable, Equatable {
     /// A refit failed; the model in force stays.
     case refitFailed(String)
     /// A new version moves too many customers and waits for an operator.
-    case heldBack(version: Int, because: String)
+    case heldBack(version: Int, because: String, replaces: Int?)
     /// An operator's command took effect.
     case commanded(String)
     /// A new version is in force.

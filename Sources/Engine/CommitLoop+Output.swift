@@ -118,7 +118,11 @@ extension CommitLoop where Log: ~Copyable {
         }
         if let shadow, shadow.version != publishedShadow {
             report(
-                .heldBack(version: shadow.version, because: shadow.verdict?.held_because ?? "")
+                .heldBack(
+                    version: shadow.version,
+                    because: shadow.verdict?.held_because ?? "",
+                    replaces: publishedShadow
+                )
             )
         }
         publishedShadow = shadow?.version

@@ -16,6 +16,11 @@ public struct GuardVerdict: Sendable, Equatable, Codable {
     public var band_share: Double
     /// Why the version waits for an operator, in words; nil for one that was taken over at once.
     public var held_because: String?
+
+    /// Whether both shares are allowed.
+    func isWithin(_ limits: SegmentationConfiguration.GuardLimits) -> Bool {
+        segment_share <= limits.segmentShare && band_share <= limits.bandShare
+    }
 }
 
 /// A version that has been fit and is not in force yet.
@@ -48,6 +53,7 @@ struct ModelGuard {
     ///   - time: the moment of the refit, in milliseconds since 1970.
     ///   - configuration: limits, hysteresis, bands.
     ///   - schema: tables of the same configuration.
+    ///   - isArmed: whether a candidate may be held back at all.
     /// - Returns: nil where nothing can be compared: the features are other ones.
     static func judge(
         _ candidate: SegmentModel,
@@ -56,7 +62,8 @@ struct ModelGuard {
         landmarks: [Double],
         time: Int64,
         configuration: SegmentationConfiguration,
-        schema: CompiledSchema
+        schema: CompiledSchema,
+        isArmed: Bool
     ) -> GuardVerdict? {
         guard present.featureNames == candidate.featureNames else { return nil }
         var judge = ModelGuard(
@@ -69,7 +76,7 @@ struct ModelGuard {
         var verdict = judge.compare(candidate, present, table)
         // A provisional version was never meant to stay, and one that was fit to less than half of
         // today's customers knows too little of them to be protected: a young shop would sit on it.
-        if !present.provisional && candidate.customers < 2 * present.customers {
+        if isArmed && !present.provisional && candidate.customers < 2 * present.customers {
             verdict.held_because = judge.reason(verdict)
         }
         return verdict

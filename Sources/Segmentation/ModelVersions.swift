@@ -23,6 +23,12 @@ struct ModelVersions: Sendable, Equatable {
     var decidedAt = Int64.min
     /// Customers known then.
     var customers = 0
+    /// Whether the guard holds candidates back.
+    ///
+    /// It does once a refit has stayed within the limits, or an operator has chosen a version:
+    /// while a shop is still being learnt, every refit moves many, and a guard that kept the first
+    /// version would keep the least that was ever known.
+    var isGuardArmed = false
 
     /// Numbers of all documents on the model topic.
     var numbers: [Int] { (Array(kept.keys) + unusable.keys).sorted() }

@@ -100,7 +100,8 @@ extension SegmentationCore {
                 landmarks: landmarks,
                 time: time,
                 configuration: configuration,
-                schema: schema
+                schema: schema,
+                isArmed: versions.isGuardArmed
             )
         }
         take(candidate, into: &output)

@@ -33,6 +33,7 @@ extension SegmentationCore {
         if onlyNewer, let model, restored.highest < model.version {
             // What waited there was compared with another model.
             restored.shadow = nil
+            restored.isGuardArmed = true
             restored.raise(version: model.version, nextSegmentID: model.nextSegmentID)
             versions = restored
             return
@@ -73,6 +74,7 @@ extension SegmentationCore {
         )
         restored.decidedAt = active.decided_at ?? Int64.min
         restored.customers = active.customers ?? 0
+        restored.isGuardArmed = active.guard_armed ?? false
         if let value = records["shadow"] {
             let shadow: ShadowRecord = try Self.read(value, key: "shadow")
             restored.recordedShadow = shadow.version

@@ -18,6 +18,11 @@ extension SegmentationCore {
             drift = QuantisationDrift()
         } else {
             versions.shadow = nil
+            if let verdict = candidate.model.verdict, model?.provisional == false,
+                verdict.isWithin(configuration.model.guardLimits)
+            {
+                versions.isGuardArmed = true
+            }
             adopt(candidate.model)
         }
         noteDecision(at: candidate.model.trainedAt, into: &output)
@@ -62,6 +67,7 @@ extension SegmentationCore {
         // Whatever is decided, nothing waits any more: what waited was compared with the version
         // that was in force.
         versions.shadow = nil
+        versions.isGuardArmed = true
         let target: Int? =
             switch command {
             case .accept: waiting
@@ -125,7 +131,8 @@ extension SegmentationCore {
             highest_version: versions.highest,
             next_segment_id: versions.nextSegmentID,
             decided_at: versions.decidedAt,
-            customers: versions.customers
+            customers: versions.customers,
+            guard_armed: versions.isGuardArmed
         )
         appendModelRecord("active", Self.json(record), into: &output)
         guard versions.shadow != versions.recordedShadow else { return }
@@ -156,6 +163,7 @@ struct ActiveRecord: Codable {
     var next_segment_id: Int?
     var decided_at: Int64?
     var customers: Int?
+    var guard_armed: Bool?
 }
 
 /// Value of the key `shadow` on the model topic; a tombstone when nothing waits.

@@ -103,7 +103,11 @@ public struct SegmentationCore: ~Copyable {
         writer = DecisionWriter(configuration: configuration, schema: schema)
         churnRisk = ChurnRisk(configuration: configuration.churn)
         movingBounds = MovingBounds(schema: schema)
-        if let model { adopt(model) }
+        if let model {
+            adopt(model)
+            // Whoever gives a model has chosen it.
+            versions.isGuardArmed = true
+        }
     }
 
     /// Customers known.

@@ -135,8 +135,10 @@ struct Daemon {
             logger.warning("transaction aborted and begun again: \(reason)")
         case .refitFailed(let reason):
             logger.error("\(reason); the model in force stays")
-        case .heldBack(let version, let reason):
-            logger.warning(
+        case .heldBack(let version, let reason, let former):
+            // Said once as a warning; while nobody decides, every refit brings another candidate.
+            logger.log(
+                level: former == nil ? .warning : .info,
                 "new model held back, the model in force stays: \(reason)",
                 metadata: [
                     "version": "\(version)",

@@ -38,6 +38,29 @@ import Testing
         #expect(Double(moved.count) / 60 == verdict.segment_share)
     }
 
+    @Test func theGuardIsArmedByARefitWithinTheLimits() throws {
+        let shop = VersionShop(seed: 79, limit: 0.05)
+        shop.core.versions.isGuardArmed = false
+        shop.populate()
+        try shop.refit()
+        shop.rescore()
+        shop.turnAround(1)
+        try shop.refit()
+        shop.rescore()
+        // The shop is still being learnt: many move, and nothing waits.
+        #expect(shop.version == 2 && shop.shadow == nil)
+        #expect((shop.core.model?.verdict?.segment_share ?? 0) > 0.05)
+        #expect(try !shop.restarted().core.versions.isGuardArmed)
+        // Nothing has happened since: the next refit is within the limits.
+        try shop.refit()
+        shop.rescore()
+        #expect(shop.version == 3)
+        #expect(try shop.restarted().core.versions.isGuardArmed)
+        shop.turnAround(4)
+        try shop.refit()
+        #expect(shop.version == 3 && shop.shadow == 4)
+    }
+
     @Test func limitsOfOneHoldNothingBack() throws {
         let shop = VersionShop(seed: 71, limit: 1)
         shop.populate()
@@ -85,7 +108,8 @@ import Testing
             landmarks: shop.core.landmarks,
             time: shop.core.greatestEventTime,
             configuration: shop.configuration,
-            schema: shop.core.schema
+            schema: shop.core.schema,
+            isArmed: true
         )
         #expect(verdict == nil)
     }
@@ -105,7 +129,8 @@ import Testing
             landmarks: shop.core.landmarks,
             time: shop.core.greatestEventTime + 900 * TestConfiguration.day,
             configuration: shop.configuration,
-            schema: shop.core.schema
+            schema: shop.core.schema,
+            isArmed: true
         )
         #expect(verdict?.segment_share == 0 && verdict?.nearest_share == 0)
     }
@@ -141,7 +166,8 @@ import Testing
                 landmarks: shop.core.landmarks,
                 time: shop.core.greatestEventTime,
                 configuration: shop.configuration,
-                schema: shop.core.schema
+                schema: shop.core.schema,
+                isArmed: true
             )
         }
         let verdict = judge(alarmed, calm)
@@ -210,7 +236,7 @@ import Testing
     }
 
     @Test func commandsThatCannotBeDoneSayWhy() throws {
-        let shop = VersionShop(seed: 79, limit: 0)
+        let shop = VersionShop(seed: 79, limit: 0.05)
         #expect(shop.core.refusal(of: .accept(version: nil)) == .noShadow)
         #expect(shop.core.refusal(of: .reject(version: 1)) == .noShadow)
         #expect(shop.core.refusal(of: .rollback(version: 1)) == .unknownVersion(1, kept: []))

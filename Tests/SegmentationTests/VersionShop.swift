@@ -24,6 +24,8 @@ final class VersionShop {
         change(&configuration)
         self.configuration = configuration
         shop = TestShop(configuration)
+        // As after a first refit within the limits.
+        shop.core.versions.isGuardArmed = true
         stream = EventStream(seed: seed, customers: 60)
         stream.erasures = 0
         stream.hasHugeAmounts = false

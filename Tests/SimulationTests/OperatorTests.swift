@@ -85,22 +85,28 @@ import Testing
 
     @Test func aRollbackIsCommittedBeforeItIsAnswered() async throws {
         let worker = worker()
+        var turns = 0
+        while try (activeVersion ?? 0) < 4 && turns < 300 {
+            _ = worker.turn()
+            turns += 1
+        }
+        try #require(try activeVersion == 4, "versions replace each other")
+        guard case .success(let text) = await ask(.rollback(version: 3), worker) else {
+            Issue.record("version 3 is kept")
+            return
+        }
+        #expect(try activeVersion == 3)
+        #expect(text.hasPrefix("version 3 is in force; "))
+        // An operator has chosen: with so few customers a refit moves many, so it waits.
         for _ in 0..<300 { _ = worker.turn() }
-        // With so few customers a refit moves many, so the first version has stayed.
-        #expect(try activeVersion == 1)
+        #expect(try activeVersion == 3)
         guard case .success(let accepted) = await ask(.accept(version: nil), worker) else {
             Issue.record("a version waits")
             return
         }
-        #expect(try (activeVersion ?? 0) > 1)
+        #expect(try (activeVersion ?? 0) > 3)
         #expect(accepted.hasSuffix("customers will be looked at again"))
-        let words = await ask(.rollback(version: 1), worker)
-        #expect(try activeVersion == 1)
-        guard case .success(let text) = words else {
-            Issue.record("\(words)")
-            return
-        }
-        #expect(text.hasPrefix("version 1 is in force; "))
+        _ = await ask(.rollback(version: 1), worker)
         #expect(
             await ask(.rollback(version: 1), worker)
                 == .failure(.refused("version 1 is in force already"))
