@@ -60,27 +60,40 @@ enum ChurnTransition: String {
 /// The churn rule of DESIGN, section 7: band from risk and from silence against the customer's own
 /// rhythm.
 struct ChurnRisk: Sendable {
+    /// What of a row the band depends on.
+    struct Standing {
+        var purchaseDays: Int
+        /// 00:00 of the first and last purchase day; 0 without one.
+        var firstPurchase: Int64
+        var lastPurchase: Int64
+        var band: ChurnBand
+        var cooldownUntil: Int64
+
+        var repeats: Int { max(0, purchaseDays - 1) }
+        /// Weeks from the first to the last purchase day.
+        var recency: Double {
+            max(0, Double(lastPurchase - firstPurchase)) / Double(DayCalendar.dayMilliseconds) / 7
+        }
+    }
+
     let configuration: SegmentationConfiguration.Churn
 
     /// Evaluates a customer at a moment, from 00:00 of their first and last purchase day.
-    func evaluate(
-        purchaseDays: Int,
-        firstPurchase: Int64,
-        lastPurchase: Int64,
-        at time: Int64,
-        churn parameters: PurchaseParameters?,
-        isPending: Bool,
-        band: ChurnBand,
-        inCooldown: Bool
-    ) -> ChurnState {
+    ///
+    /// - Parameters:
+    ///   - standing: what the row says.
+    ///   - time: the moment, in milliseconds since 1970.
+    ///   - model: the version to decide by, nil for none.
+    /// - Returns: probabilities and band; without a purchase, or a purchase model, they are unknown.
+    func evaluate(_ standing: Standing, at time: Int64, by model: ModelInForce?) -> ChurnState {
         var state = ChurnState()
-        state.purchaseDays = purchaseDays
-        guard purchaseDays > 0 else { return state }
+        state.purchaseDays = standing.purchaseDays
+        guard standing.purchaseDays > 0 else { return state }
         let day = Double(DayCalendar.dayMilliseconds)
-        state.recency = max(0, Double(lastPurchase - firstPurchase)) / day / 7
-        state.age = max(state.recency, Double(time - firstPurchase) / day / 7)
-        state.silenceDays = max(0, Double(time - lastPurchase) / day)
-        guard let parameters else { return state }
+        state.recency = standing.recency
+        state.age = max(state.recency, Double(time - standing.firstPurchase) / day / 7)
+        state.silenceDays = max(0, Double(time - standing.lastPurchase) / day)
+        guard let parameters = model?.model.churn else { return state }
         state.probabilityAlive = parameters.probabilityAlive(
             x: state.repeats,
             recency: state.recency,
@@ -93,13 +106,13 @@ struct ChurnRisk: Sendable {
             horizon: configuration.horizonDays / 7
         )
         state.probabilityNoPurchase = risk
-        guard !isPending else { return state }
+        guard model?.model.churnPending == nil else { return state }
         state.band = nextBand(
             risk: risk,
             state: state,
             parameters: parameters,
-            band: band,
-            inCooldown: inCooldown
+            band: standing.band,
+            inCooldown: time < standing.cooldownUntil
         )
         return state
     }
@@ -157,5 +170,16 @@ extension ChurnBand: Comparable {
         case (.medium, .low), (.high, .low): .cleared
         default: .none
         }
+    }
+}
+
+extension ChurnRisk.Standing {
+    init(_ row: Int, of table: CustomerTable, calendar: DayCalendar) {
+        purchaseDays = table.purchaseDays(row)
+        let hasBought = purchaseDays > 0
+        firstPurchase = hasBought ? calendar.start(ofDay: table.firstPurchaseDay(row)) : 0
+        lastPurchase = hasBought ? calendar.start(ofDay: table.lastPurchaseDay(row)) : 0
+        band = table.band(row)
+        cooldownUntil = table.cooldownUntil(row)
     }
 }

@@ -63,21 +63,6 @@ enum DueMoment {
 }
 
 extension ChurnRisk {
-    /// What of a row the next change of the band depends on.
-    struct Standing {
-        var purchaseDays: Int
-        /// 00:00 of the first and last purchase day.
-        var firstPurchase: Int64
-        var lastPurchase: Int64
-        var band: ChurnBand
-        var cooldownUntil: Int64
-
-        var repeats: Int { max(0, purchaseDays - 1) }
-        var recency: Double {
-            max(0, Double(lastPurchase - firstPurchase)) / Double(DayCalendar.dayMilliseconds) / 7
-        }
-    }
-
     /// The risk and the quantile of the gap that lift the band, nil when time alone lifts it no
     /// more.
     private func thresholds(_ standing: Standing) -> (risk: Double, quantile: Double)? {

@@ -88,6 +88,7 @@ struct ModelGuard {
         _ table: CustomerTable
     ) -> GuardVerdict {
         var (known, nearest, published, banded, bands) = (0, 0, 0, 0, 0)
+        let (presentInForce, candidateInForce) = (ModelInForce(present), ModelInForce(candidate))
         var before = Array(repeating: 0.0, count: max(1, present.componentCount))
         var after = Array(repeating: 0.0, count: max(1, candidate.componentCount))
         for row in 0..<table.rowEnd where table.isInUse(row) {
@@ -101,11 +102,11 @@ struct ModelGuard {
                 if old.published != new.published { published += 1 }
             }
             guard table.purchaseDays(row) > 0 else { continue }
-            let old = band(row, by: present, at: moment, table)
+            let old = band(row, by: presentInForce, at: moment, table)
             // The first bands there are change nobody's.
             guard old != .insufficientData else { continue }
             banded += 1
-            if band(row, by: candidate, at: moment, table) != old { bands += 1 }
+            if band(row, by: candidateInForce, at: moment, table) != old { bands += 1 }
         }
         func share(_ count: Int, of all: Int) -> Double {
             all == 0 ? 0 : Double(count) / Double(all)
@@ -143,21 +144,12 @@ struct ModelGuard {
 
     private func band(
         _ row: Int,
-        by model: SegmentModel,
+        by model: ModelInForce,
         at moment: Int64,
         _ table: CustomerTable
     ) -> ChurnBand {
-        let calendar = configuration.calendar
-        return churnRisk.evaluate(
-            purchaseDays: table.purchaseDays(row),
-            firstPurchase: calendar.start(ofDay: table.firstPurchaseDay(row)),
-            lastPurchase: calendar.start(ofDay: table.lastPurchaseDay(row)),
-            at: moment,
-            churn: model.churn,
-            isPending: model.churnPending != nil,
-            band: table.band(row),
-            inCooldown: moment < table.cooldownUntil(row)
-        ).band
+        let standing = ChurnRisk.Standing(row, of: table, calendar: configuration.calendar)
+        return churnRisk.evaluate(standing, at: moment, by: model).band
     }
 
     /// Why a candidate is held back, nil when it is within both limits.

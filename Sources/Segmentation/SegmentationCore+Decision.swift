@@ -84,20 +84,10 @@ extension SegmentationCore {
         at time: Int64,
         decision: inout Decision
     ) {
-        let calendar = configuration.calendar
-        let before = table.band(row)
-        let days = table.purchaseDays(row)
+        let standing = standing(of: row)
+        let before = standing.band
         decision.previousBand = before
-        decision.churn = churnRisk.evaluate(
-            purchaseDays: days,
-            firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
-            lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
-            at: time,
-            churn: inForce.model.churn,
-            isPending: inForce.model.churnPending != nil,
-            band: before,
-            inCooldown: time < table.cooldownUntil(row)
-        )
+        decision.churn = churnRisk.evaluate(standing, at: time, by: inForce)
         let band = decision.churn.band
         decision.churnTransition = before.transition(to: band)
         if band != before { table.setBand(row, band) }

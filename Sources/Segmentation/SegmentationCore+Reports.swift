@@ -95,18 +95,7 @@ extension SegmentationCore {
     }
 
     private func churnState(_ row: Int, at time: Int64) -> ChurnState {
-        let days = table.purchaseDays(row)
-        let calendar = configuration.calendar
-        return churnRisk.evaluate(
-            purchaseDays: days,
-            firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
-            lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
-            at: time,
-            churn: model?.churn,
-            isPending: model?.churnPending != nil,
-            band: table.band(row),
-            inCooldown: time < table.cooldownUntil(row)
-        )
+        churnRisk.evaluate(standing(of: row), at: time, by: inForce)
     }
 
     /// One customer explained, as JSON: the decision in force, and every feature with what is

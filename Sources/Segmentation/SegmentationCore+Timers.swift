@@ -182,16 +182,8 @@ extension SegmentationCore {
         return max(end, time + 1)
     }
 
-    private func standing(of row: Int) -> ChurnRisk.Standing {
-        let days = table.purchaseDays(row)
-        let calendar = configuration.calendar
-        return ChurnRisk.Standing(
-            purchaseDays: days,
-            firstPurchase: days == 0 ? 0 : calendar.start(ofDay: table.firstPurchaseDay(row)),
-            lastPurchase: days == 0 ? 0 : calendar.start(ofDay: table.lastPurchaseDay(row)),
-            band: table.band(row),
-            cooldownUntil: table.cooldownUntil(row)
-        )
+    func standing(of row: Int) -> ChurnRisk.Standing {
+        ChurnRisk.Standing(row, of: table, calendar: configuration.calendar)
     }
 
     /// Moves a partition's clock on to a moment without an event: the wall clock, once the end of

@@ -94,14 +94,9 @@ struct TimerTests {
         let calendar = shop.core.configuration.calendar
         func band(_ time: Int64) -> ChurnBand {
             shop.core.churnRisk.evaluate(
-                purchaseDays: table.purchaseDays(row),
-                firstPurchase: calendar.start(ofDay: table.firstPurchaseDay(row)),
-                lastPurchase: calendar.start(ofDay: table.lastPurchaseDay(row)),
+                ChurnRisk.Standing(row, of: table, calendar: calendar),
                 at: time,
-                churn: shop.core.model?.churn,
-                isPending: shop.core.model?.churnPending != nil,
-                band: table.band(row),
-                inCooldown: time < table.cooldownUntil(row)
+                by: shop.core.inForce
             ).band
         }
         let before = table.band(row)
