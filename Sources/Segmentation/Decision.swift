@@ -84,7 +84,7 @@ struct ChurnRisk: Sendable {
     ///   - standing: what the row says.
     ///   - time: the moment, in milliseconds since 1970.
     ///   - model: the version to decide by, nil for none.
-    /// - Returns: probabilities and band; without a purchase, or a purchase model, they are unknown.
+    /// - Returns: probabilities and band; unknown without a purchase, or without a purchase model.
     func evaluate(_ standing: Standing, at time: Int64, by model: ModelInForce?) -> ChurnState {
         var state = ChurnState()
         state.purchaseDays = standing.purchaseDays
