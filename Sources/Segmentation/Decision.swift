@@ -173,13 +173,19 @@ extension ChurnBand: Comparable {
     }
 }
 
-extension ChurnRisk.Standing {
-    init(_ row: Int, of table: CustomerTable, calendar: DayCalendar) {
-        purchaseDays = table.purchaseDays(row)
-        let hasBought = purchaseDays > 0
-        firstPurchase = hasBought ? calendar.start(ofDay: table.firstPurchaseDay(row)) : 0
-        lastPurchase = hasBought ? calendar.start(ofDay: table.lastPurchaseDay(row)) : 0
-        band = table.band(row)
-        cooldownUntil = table.cooldownUntil(row)
+extension CustomerTable {
+    /// What the band of a row depends on.
+    ///
+    /// A method of the table and no initializer, which would take the table over: a retain and a
+    /// release of all that it holds, for every event.
+    func standing(of row: Int, calendar: DayCalendar) -> ChurnRisk.Standing {
+        let days = purchaseDays(row)
+        return ChurnRisk.Standing(
+            purchaseDays: days,
+            firstPurchase: days == 0 ? 0 : calendar.start(ofDay: firstPurchaseDay(row)),
+            lastPurchase: days == 0 ? 0 : calendar.start(ofDay: lastPurchaseDay(row)),
+            band: band(row),
+            cooldownUntil: cooldownUntil(row)
+        )
     }
 }

@@ -207,7 +207,7 @@ struct DecisionWriter: Sendable {
         _ model: SegmentModel,
         into bytes: inout [UInt8]
     ) {
-        let totals = CustomerTotals(row, of: table)
+        let totals = table.totals(of: row)
         JSONText.append(",\"orders\":" as StaticString, to: &bytes)
         JSONText.append(totals.orders, to: &bytes)
         JSONText.append(",\"spent\":" as StaticString, to: &bytes)
@@ -409,9 +409,14 @@ struct DecisionWriter: Sendable {
 struct CustomerTotals {
     var orders = 0.0
     var spent = 0.0
+}
 
-    init(_ row: Int, of table: CustomerTable) {
-        for slot in table.schema.orderSlots { orders += table.numbers[row, slot] }
-        for slot in table.schema.spentSlots { spent += table.numbers[row, slot] }
+extension CustomerTable {
+    /// What a customer bought in all.
+    func totals(of row: Int) -> CustomerTotals {
+        var totals = CustomerTotals()
+        for slot in schema.orderSlots { totals.orders += numbers[row, slot] }
+        for slot in schema.spentSlots { totals.spent += numbers[row, slot] }
+        return totals
     }
 }

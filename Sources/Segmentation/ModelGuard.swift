@@ -148,7 +148,7 @@ struct ModelGuard {
         at moment: Int64,
         _ table: CustomerTable
     ) -> ChurnBand {
-        let standing = ChurnRisk.Standing(row, of: table, calendar: configuration.calendar)
+        let standing = table.standing(of: row, calendar: configuration.calendar)
         return churnRisk.evaluate(standing, at: moment, by: model).band
     }
 

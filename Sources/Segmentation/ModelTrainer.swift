@@ -116,7 +116,7 @@ struct ModelTrainer {
             for (category, slot) in schema.categorySpent.enumerated() where slot >= 0 {
                 sums[category] += max(0, table.numbers[row, slot])
             }
-            let totals = CustomerTotals(row, of: table)
+            let totals = table.totals(of: row)
             orders += totals.orders
             spent += max(0, totals.spent)
         }

@@ -134,7 +134,7 @@ extension SegmentationCore {
 
     private mutating func appendDecision(_ row: Int, to bytes: inout [UInt8]) {
         let churn = churnState(row, at: table.clock(row))
-        let totals = CustomerTotals(row, of: table)
+        let totals = table.totals(of: row)
         JSONText.append(",\"orders\":" as StaticString, to: &bytes)
         JSONText.append(totals.orders, to: &bytes)
         JSONText.append(",\"spent\":" as StaticString, to: &bytes)
@@ -231,7 +231,7 @@ extension SegmentationCore {
         var orders = 0.0
         var spent = 0.0
         for row in 0..<table.rowEnd where table.isInUse(row) {
-            let totals = CustomerTotals(row, of: table)
+            let totals = table.totals(of: row)
             orders += totals.orders
             spent += totals.spent
         }

@@ -183,7 +183,7 @@ extension SegmentationCore {
     }
 
     func standing(of row: Int) -> ChurnRisk.Standing {
-        ChurnRisk.Standing(row, of: table, calendar: configuration.calendar)
+        table.standing(of: row, calendar: configuration.calendar)
     }
 
     /// Moves a partition's clock on to a moment without an event: the wall clock, once the end of

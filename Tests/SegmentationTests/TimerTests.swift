@@ -94,7 +94,7 @@ struct TimerTests {
         let calendar = shop.core.configuration.calendar
         func band(_ time: Int64) -> ChurnBand {
             shop.core.churnRisk.evaluate(
-                ChurnRisk.Standing(row, of: table, calendar: calendar),
+                table.standing(of: row, calendar: calendar),
                 at: time,
                 by: shop.core.inForce
             ).band
