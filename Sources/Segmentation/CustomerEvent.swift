@@ -86,6 +86,8 @@ public struct InputRecord: Sendable, Equatable {
     public var partition: Int32
     /// Record timestamp in milliseconds since 1970; nil in replay, where event time stands in.
     public var timestampMilliseconds: Int64?
+    /// It was in the topic before the group first got the partition.
+    public var isBackfill: Bool
 
     /// Creates a record.
     public init(
@@ -93,13 +95,15 @@ public struct InputRecord: Sendable, Equatable {
         value: Range<Int>?,
         headers: Range<Int>,
         partition: Int32,
-        timestampMilliseconds: Int64?
+        timestampMilliseconds: Int64?,
+        isBackfill: Bool = false
     ) {
         self.key = key
         self.value = value
         self.headers = headers
         self.partition = partition
         self.timestampMilliseconds = timestampMilliseconds
+        self.isBackfill = isBackfill
     }
 }
 

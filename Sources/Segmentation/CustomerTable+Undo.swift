@@ -37,10 +37,32 @@ struct UndoLog: Sendable {
         var block = 0
     }
 
+    /// Elements that are overwritten from the start by the next transaction.
+    struct Buffer<Element: Sendable>: Sendable {
+        let blank: Element
+        var elements: [Element] = []
+        private var end = 0
+
+        init(blank: Element) { self.blank = blank }
+
+        /// Takes room for some elements; where they begin.
+        mutating func take(_ count: Int) -> Int {
+            defer { end += count }
+            if end + count > elements.count {
+                elements.append(
+                    contentsOf: repeatElement(blank, count: max(count, elements.count))
+                )
+            }
+            return end
+        }
+
+        mutating func clear() { end = 0 }
+    }
+
     var entries: [Entry] = []
-    var numbers: [Double] = []
-    var words: [UInt64] = []
-    var blocks: [UInt64] = []
+    var numbers = Buffer<Double>(blank: 0)
+    var words = Buffer<UInt64>(blank: 0)
+    var blocks = Buffer<UInt64>(blank: 0)
     var suppressions: [(SuppressionKey, Suppression?)] = []
     /// Rows, not touched otherwise by then, whose mark of a change a refit took away.
     var unmarked: [Int] = []
@@ -53,9 +75,9 @@ struct UndoLog: Sendable {
 
     mutating func clear() {
         entries.removeAll(keepingCapacity: true)
-        numbers.removeAll(keepingCapacity: true)
-        words.removeAll(keepingCapacity: true)
-        blocks.removeAll(keepingCapacity: true)
+        numbers.clear()
+        words.clear()
+        blocks.clear()
         suppressions.removeAll(keepingCapacity: true)
         unmarked.removeAll(keepingCapacity: true)
         postponed.removeAll(keepingCapacity: true)
@@ -72,12 +94,13 @@ extension CustomerTable {
 
     mutating func saveRow(_ row: Int, as kind: UndoLog.Kind) {
         var entry = UndoLog.Entry(kind: kind, row: row)
-        entry.numbers = undo.numbers.count
-        entry.words = undo.words.count
-        entry.block = undo.blocks.count
-        numbers.append(row: row, to: &undo.numbers)
-        words.append(row: row, to: &undo.words)
-        arena.append(blockOffset(row), blockWords(row), to: &undo.blocks)
+        let count = blockWords(row)
+        entry.numbers = undo.numbers.take(numbers.stride)
+        entry.words = undo.words.take(words.stride)
+        entry.block = undo.blocks.take(count)
+        numbers.copy(row: row, to: &undo.numbers.elements, at: entry.numbers)
+        words.copy(row: row, to: &undo.words.elements, at: entry.words)
+        arena.read(blockOffset(row), count, into: &undo.blocks.elements, at: entry.block)
         undo.entries.append(entry)
     }
 
@@ -124,14 +147,14 @@ extension CustomerTable {
                 continue
             }
             if entry.kind == .removed {
-                let placed = placeRow(hash: undo.words[entry.words + RowWord.hash])
+                let placed = placeRow(hash: undo.words.elements[entry.words + RowWord.hash])
                 precondition(placed == row, "an undone removal comes back to its own row")
             }
-            numbers.write(row: row, from: undo.numbers, at: entry.numbers)
-            words.write(row: row, from: undo.words, at: entry.words)
+            numbers.write(row: row, from: undo.numbers.elements, at: entry.numbers)
+            words.write(row: row, from: undo.words.elements, at: entry.words)
             let count = blockWords(row)
             let offset = arena.allocate(count)
-            arena.write(offset, count, from: undo.blocks, at: entry.block)
+            arena.write(offset, count, from: undo.blocks.elements, at: entry.block)
             words[row, RowWord.block] = words[row, RowWord.block] & ~0xffff_ffff | UInt64(offset)
             didRestore(row, self)
         }

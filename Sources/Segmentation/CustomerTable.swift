@@ -106,6 +106,9 @@ struct CustomerTable: Sendable {
         }
     }
 
+    /// Row that is looked at first for a hash, or -1; nearly always the customer's own.
+    func firstRow(hash: UInt64) -> Int { index.row(at: index.start(of: hash)) }
+
     private func hasID(_ row: Int, _ id: [UInt8], _ range: Range<Int>) -> Bool {
         guard idBytes(row) == range.count else { return false }
         return arena.holds(id, range, at: blockOffset(row))

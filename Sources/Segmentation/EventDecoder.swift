@@ -12,10 +12,8 @@ struct EventDecoder: ~Copyable {
     /// Where a record without key takes its customer from: only in replay.
     private let customerFromBody: Bool
     private var parser: JSONRecordParser
-    /// Values of profile or snapshot fields of the event just decoded, in the schema's order of
-    /// fields: NaN unknown.
-    private(set) var fieldValues: [Double]
-    private(set) var fieldIsPresent: [Bool]
+    /// Fields of the profile or snapshot just decoded.
+    private(set) var fields: Fields
     /// Category names that no group holds, met so far.
     private(set) var unknownCategoryCount = 0
 
@@ -39,13 +37,42 @@ struct EventDecoder: ~Copyable {
             configuration.currencyRates.map { (hash($0.key), $0.value) },
             uniquingKeysWith: { $1 }
         )
-        let count = max(schema.profileFields.count, schema.snapshotFields.count)
-        fieldValues = Array(repeating: .nan, count: count)
-        fieldIsPresent = Array(repeating: false, count: count)
+        fields = Fields(schema: schema)
     }
+
+    /// Fields of a profile or snapshot, in the schema's order.
+    struct Fields {
+        /// NaN unknown.
+        fileprivate(set) var values: [Double]
+        fileprivate(set) var isPresent: [Bool]
+
+        init(schema: CompiledSchema) {
+            let count = max(schema.profileFields.count, schema.snapshotFields.count)
+            values = Array(repeating: .nan, count: count)
+            isPresent = Array(repeating: false, count: count)
+        }
+    }
+
+    /// Gives the fields of the event just decoded away for others to write into.
+    mutating func exchangeFields(with other: inout Fields) { swap(&fields, &other) }
 
     /// The parser's strings, in which a customer id from the body stands.
     var text: [UInt8] { parser.text }
+
+    /// Decodes one record; nil, or why it cannot be used.
+    mutating func decode(
+        _ record: InputRecord,
+        bytes: [UInt8],
+        headers: [InputHeader],
+        to event: inout CustomerEvent
+    ) -> Rejection? {
+        do throws(Rejection) {
+            try decode(record, bytes: bytes, headers: headers, into: &event)
+            return nil
+        } catch {
+            return error
+        }
+    }
 
     /// Decodes one record.
     ///
@@ -361,27 +388,27 @@ struct EventDecoder: ~Copyable {
     ) throws(Rejection) {
         for (position, slot) in fields.enumerated() {
             let field = parser.field(slot.field, inData: inData)
-            fieldIsPresent[position] = field.kind != .absent
+            self.fields.isPresent[position] = field.kind != .absent
             switch field.kind {
             case .absent: continue
-            case .null: fieldValues[position] = .nan
+            case .null: self.fields.values[position] = .nan
             case .number where slot.isMoment && !slot.isDaysAgo, .string where slot.isMoment:
-                fieldValues[position] = try momentField(field, slot)
+                self.fields.values[position] = try momentField(field, slot)
             case .number where slot.category < 0:
                 guard field.number >= 0 && field.number <= slot.maximum else {
                     throw Rejection(.outOfRange, schema.fieldNames[slot.field])
                 }
-                fieldValues[position] =
+                self.fields.values[position] =
                     slot.isDaysAgo
                     ? Double(time) / Double(DayCalendar.dayMilliseconds) - field.number
                     : field.number
             case .bool where slot.category < 0 && !slot.isMoment:
-                fieldValues[position] = field.number
+                self.fields.values[position] = field.number
             case .string where slot.category >= 0:
                 let levels = schema.categorySlots[slot.category]
                 let level = field.symbol < 0 ? -1 : Int(levels.levelOfSymbol[field.symbol])
                 if level < 0 { unknownCategoryCount += 1 }
-                fieldValues[position] = Double(level < 0 ? levels.defaultLevel : level)
+                self.fields.values[position] = Double(level < 0 ? levels.defaultLevel : level)
             case .overflow: throw Rejection(.outOfRange, schema.fieldNames[slot.field])
             default: throw Rejection(.wrongType, schema.fieldNames[slot.field])
             }

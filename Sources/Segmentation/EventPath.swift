@@ -113,6 +113,7 @@ extension SegmentationCore {
         var row = table.find(hash: event.customerHash, id: id, range: event.customer)
         if row < 0 {
             row = table.insert(hash: event.customerHash, id: id, range: event.customer)
+            block.load(row, of: table)
         } else {
             if isDuplicate(row) { return row }
             table.touch(row)

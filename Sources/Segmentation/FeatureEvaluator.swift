@@ -17,7 +17,7 @@ struct FeatureEvaluator: Sendable {
     private var decayed: [(value: Double, landmark: Double)]
     /// Numbers of the row last read.
     private var numbers: [Double]
-    private let steps: [Step]
+    private let reader: FeatureReader
     /// Features whose value moves with time.
     private let moving: [Int]
     private var yearStart: Int64 = 0
@@ -31,36 +31,11 @@ struct FeatureEvaluator: Sendable {
         values = stored
         decayed = Array(repeating: (0, 0), count: schema.decays.count)
         numbers = Array(repeating: 0, count: schema.numberCount)
-        steps = schema.features.map(Step.init)
+        reader = FeatureReader(schema: schema)
         moving = schema.features.indices.filter {
             switch schema.features[$0] {
             case .yearsSince, .daysSince, .decayed: true
             default: false
-            }
-        }
-    }
-
-    /// How one feature's `a` is computed, flat.
-    private struct Step: Sendable {
-        enum Kind: UInt8 { case number, negated, level, log1p, sum, decayed }
-        var kind: Kind
-        /// Index of the number, of the first part of a sum, or of the decayed slot.
-        var slot: Int
-        var count = 0
-        /// Level, and the default level.
-        var first = 0.0
-        var second = 0.0
-
-        init(_ form: CompiledSchema.FeatureForm) {
-            switch form {
-            case .number(let slot): (kind, self.slot) = (.number, slot)
-            case .yearsSince(let slot), .daysSince(let slot): (kind, self.slot) = (.negated, slot)
-            case .log1p(let slot): (kind, self.slot) = (.log1p, slot)
-            case .decayed(let decay): (kind, slot) = (.decayed, decay)
-            case .sum(let first, let count): (kind, slot, self.count) = (.sum, first, count)
-            case .level(let slot, let level, let defaultLevel):
-                (kind, self.slot) = (.level, slot)
-                (first, second) = (Double(level), Double(defaultLevel))
             }
         }
     }
@@ -73,29 +48,32 @@ struct FeatureEvaluator: Sendable {
     ///   - landmarks: index of the landmark of each decayed slot's sums.
     mutating func read(_ row: Int, of table: CustomerTable, landmarks: [Double]) {
         table.numbers.copy(row: row, to: &numbers, at: 0)
-        for index in 0..<steps.count {
-            let step = steps[index]
-            let a: Double
-            switch step.kind {
-            case .number: a = numbers[step.slot]
-            case .negated: a = -numbers[step.slot]
-            case .level:
-                let value = numbers[step.slot]
-                a = (value.isNaN ? step.second : value) == step.first ? 1 : 0
-            case .log1p: a = log1p(max(-0.999_999, numbers[step.slot]))
-            case .sum:
-                var sum = 0.0
-                for k in step.slot..<(step.slot + step.count) { sum += numbers[schema.sumParts[k]] }
-                a = sum
-            case .decayed:
-                let slot = schema.decays[step.slot]
-                let landmark = numbers[slot.landmark]
-                decayed[step.slot] = (numbers[slot.value], landmark)
-                a = scalbn(numbers[slot.value], Int32(8 * (landmark - landmarks[step.slot])))
-            }
-            isMissing[index] = a.isNaN
-            stored[index] = a.isNaN ? 0 : a
+        reader.read(numbers, from: 0, count: 1, landmarks: landmarks, into: &stored)
+        for (index, slot) in schema.decays.enumerated() {
+            decayed[index] = (numbers[slot.value], numbers[slot.landmark])
         }
+        for index in 0..<stored.count {
+            isMissing[index] = stored[index].isNaN
+            if stored[index].isNaN { stored[index] = 0 }
+        }
+    }
+
+    /// Computes `a` of several rows, feature after feature, as `read` does of one.
+    ///
+    /// - Parameters:
+    ///   - rows: `[... x numberCount]`, rows of the table.
+    ///   - first: index of the first row.
+    ///   - count: rows to read.
+    ///   - landmarks: index of the landmark of each decayed slot's sums.
+    ///   - target: INOUT, at least `[count x d]`: stored units, NaN where missing.
+    func read(
+        _ rows: [Double],
+        from first: Int,
+        count: Int,
+        landmarks: [Double],
+        into target: inout [Double]
+    ) {
+        reader.read(rows, from: first, count: count, landmarks: landmarks, into: &target)
     }
 
     /// Factor f(t) and shift s(t) of every feature.
@@ -165,6 +143,124 @@ struct FeatureEvaluator: Sendable {
             yearEnd = first(number + 1)
         }
         return year + Double(time - yearStart) / Double(yearEnd - yearStart)
+    }
+}
+
+/// What it takes to read stored units, and nothing else: the evaluator hands it to itself.
+private struct FeatureReader: Sendable {
+    private let width: Int
+    private let steps: [Step]
+    private let sumParts: [Int]
+    private let decays: [CompiledSchema.Decay]
+
+    init(schema: CompiledSchema) {
+        width = schema.numberCount
+        steps = schema.features.map(Step.init)
+        sumParts = schema.sumParts
+        decays = schema.decays
+    }
+
+    /// How one feature's `a` is computed, flat.
+    private struct Step: Sendable {
+        enum Kind: UInt8 { case number, negated, level, log1p, sum, decayed }
+        var kind: Kind
+        /// Index of the number, of the first part of a sum, or of the decayed slot.
+        var slot: Int
+        var count = 0
+        /// Level, and the default level.
+        var first = 0.0
+        var second = 0.0
+
+        init(_ form: CompiledSchema.FeatureForm) {
+            switch form {
+            case .number(let slot): (kind, self.slot) = (.number, slot)
+            case .yearsSince(let slot), .daysSince(let slot): (kind, self.slot) = (.negated, slot)
+            case .log1p(let slot): (kind, self.slot) = (.log1p, slot)
+            case .decayed(let decay): (kind, slot) = (.decayed, decay)
+            case .sum(let first, let count): (kind, slot, self.count) = (.sum, first, count)
+            case .level(let slot, let level, let defaultLevel):
+                (kind, self.slot) = (.level, slot)
+                (first, second) = (Double(level), Double(defaultLevel))
+            }
+        }
+    }
+
+    func read(
+        _ rows: [Double],
+        from first: Int,
+        count: Int,
+        landmarks: [Double],
+        into target: inout [Double]
+    ) {
+        let d = steps.count
+        let source = rows.span.extracting(first * width..<(first + count) * width)
+        var result = target.mutableSpan
+        for index in 0..<d {
+            let step = steps[index]
+            var from = step.slot
+            var to = index
+            switch step.kind {
+            case .number:
+                for _ in 0..<count {
+                    result[to] = source[from]
+                    from &+= width
+                    to &+= d
+                }
+            case .negated:
+                for _ in 0..<count {
+                    result[to] = -source[from]
+                    from &+= width
+                    to &+= d
+                }
+            case .level:
+                for _ in 0..<count {
+                    let value = source[from]
+                    result[to] = (value.isNaN ? step.second : value) == step.first ? 1 : 0
+                    from &+= width
+                    to &+= d
+                }
+            case .log1p:
+                for _ in 0..<count {
+                    result[to] = Self.logarithm(source[from])
+                    from &+= width
+                    to &+= d
+                }
+            case .sum:
+                var base = 0
+                for _ in 0..<count {
+                    var sum = 0.0
+                    for k in step.slot..<(step.slot + step.count) {
+                        sum += source[base &+ sumParts[k]]
+                    }
+                    result[to] = sum
+                    base &+= width
+                    to &+= d
+                }
+            case .decayed:
+                let slot = decays[step.slot]
+                let landmark = landmarks[step.slot]
+                var base = 0
+                for _ in 0..<count {
+                    result[to] = Self.scaled(
+                        source[base &+ slot.value],
+                        from: source[base &+ slot.landmark],
+                        to: landmark
+                    )
+                    base &+= width
+                    to &+= d
+                }
+            }
+        }
+    }
+
+    /// log(1 + x), for an x that may have been rounded below -1.
+    private static func logarithm(_ x: Double) -> Double {
+        x == 0 ? x : log1p(max(-0.999_999, x))
+    }
+
+    /// A decayed value of one landmark in units of another, an exact power of two apart.
+    private static func scaled(_ value: Double, from: Double, to: Double) -> Double {
+        from == to ? value : scalbn(value, Int32(8 * (from - to)))
     }
 }
 

@@ -42,11 +42,18 @@ struct PopulationStatistics: Sendable {
     private(set) var centres: [Double]
     private var epoch: UInt32 = 1
     private var dirty: [Dirty] = []
-    private var oldRows: [Double] = []
-    private var oldMedians: [Double] = []
+    /// Numbers of the dirty rows from before their change, as the table holds them.
+    private var oldNumbers: [Double] = []
+    /// Numbers of some of them now.
+    private var newNumbers: [Double] = []
+    /// What both are in stored units, NaN where missing.
+    private var oldStored: [Double] = []
+    private var newStored: [Double] = []
     private var batch: [Double] = []
     private var signs: [Double] = []
-    private var u: [Double]
+
+    /// Rows that `flush` evaluates at a time: few enough for the nearest cache.
+    private static let group = 16
 
     /// Width of u = [1, a, missing flags].
     var dimension: Int { 1 + schema.featureCount + schema.missable.count }
@@ -61,9 +68,13 @@ struct PopulationStatistics: Sendable {
             centres: centres
         )
         sketches = Self.emptySketches(schema)
-        let dimension = 1 + schema.featureCount + schema.missable.count
-        clusters = MiniBatchKMeans(clusterCount: 0, dimension: dimension)
-        u = Array(repeating: 0, count: dimension)
+        clusters = MiniBatchKMeans(
+            clusterCount: 0,
+            dimension: 1 + schema.featureCount + schema.missable.count
+        )
+        newNumbers = Array(repeating: 0, count: Self.group * schema.numberCount)
+        oldStored = Array(repeating: 0, count: Self.group * schema.featureCount)
+        newStored = oldStored
     }
 
     private static func emptySketches(_ schema: CompiledSchema) -> [MedianSketch] {
@@ -88,14 +99,13 @@ struct PopulationStatistics: Sendable {
         append(Dirty(row: row, had: false, wasTraining: false, oldCluster: -1))
     }
 
-    /// Notes what a row contributes, before its first change since the last flush.
+    /// Keeps the numbers of a row, before its first change since the last flush.
     ///
     /// With `isChange` false, the row is only scored again, which is no reason for a refit.
     mutating func markChanging(
         _ row: Int,
         of table: inout CustomerTable,
         learner model: ModelInForce?,
-        landmarks: [Double],
         isChange: Bool = true
     ) {
         guard !table.isDirty(row, epoch: epoch) else { return }
@@ -111,14 +121,7 @@ struct PopulationStatistics: Sendable {
                 isChange: isChange
             )
         )
-        readContribution(row, table, landmarks)
-        let base = (dirty.count - 1) * dimension
-        for k in 0..<dimension { oldRows[base + k] = u[k] }
-        let medianBase = (dirty.count - 1) * schema.missable.count
-        for (k, feature) in schema.missable.enumerated() {
-            oldMedians[medianBase + k] =
-                evaluator.isMissing[feature] ? .nan : evaluator.stored[feature]
-        }
+        table.numbers.copy(row: row, to: &oldNumbers, at: (dirty.count - 1) * schema.numberCount)
     }
 
     /// Notes that a row marked before has been removed.
@@ -131,8 +134,7 @@ struct PopulationStatistics: Sendable {
 
     private mutating func append(_ entry: Dirty) {
         dirty.append(entry)
-        while oldRows.count < dirty.count * dimension { oldRows.append(0) }
-        while oldMedians.count < dirty.count * schema.missable.count { oldMedians.append(.nan) }
+        while oldNumbers.count < dirty.count * schema.numberCount { oldNumbers.append(0) }
     }
 
     private func cluster(of row: Int, _ table: CustomerTable, _ model: ModelInForce?) -> Int {
@@ -140,20 +142,14 @@ struct PopulationStatistics: Sendable {
         return model.model.index(ofSegment: table.membership(row))
     }
 
-    private mutating func readContribution(
+    /// Reads one row into the first of `newStored`.
+    private mutating func readStored(
         _ row: Int,
-        _ table: CustomerTable,
+        _ table: borrowing CustomerTable,
         _ landmarks: [Double]
     ) {
-        evaluator.read(row, of: table, landmarks: landmarks)
-        u[0] = 1
-        for j in 0..<schema.featureCount {
-            u[1 &+ j] = evaluator.isMissing[j] ? 0 : evaluator.stored[j] - centres[j]
-        }
-        let flags = 1 + schema.featureCount
-        for (k, feature) in schema.missable.enumerated() {
-            u[flags + k] = evaluator.isMissing[feature] ? 1 : 0
-        }
+        table.numbers.copy(row: row, to: &newNumbers, at: 0)
+        evaluator.read(newNumbers, from: 0, count: 1, landmarks: landmarks, into: &newStored)
     }
 
     /// Brings moments, medians and cluster sums up to the table.
@@ -165,38 +161,87 @@ struct PopulationStatistics: Sendable {
         guard !dirty.isEmpty else { return }
         batch.removeAll(keepingCapacity: true)
         signs.removeAll(keepingCapacity: true)
-        let width = schema.missable.count
-        for index in dirty.indices {
-            let entry = dirty[index]
-            let base = index * dimension
-            if entry.had {
-                for k in 0..<width { changeMedian(k, oldMedians[index * width + k], adding: false) }
-                if entry.wasTraining { stage(oldRows, base, sign: -1, cluster: entry.oldCluster) }
+        var start = 0
+        while start < dirty.count {
+            let end = min(dirty.count, start + Self.group)
+            evaluate(start..<end, table, landmarks)
+            for index in start..<end {
+                flush(dirty[index], at: (index - start) * schema.featureCount, &table, model)
             }
-            guard !entry.isRemoved else { continue }
-            readContribution(entry.row, table, landmarks)
-            for (k, feature) in schema.missable.enumerated() {
-                let value = evaluator.isMissing[feature] ? Double.nan : evaluator.stored[feature]
-                changeMedian(k, value, adding: true)
-            }
-            if !table.isOutlier(entry.row) {
-                stage(u, 0, sign: 1, cluster: cluster(of: entry.row, table, model))
-            }
-            if entry.isChange && table.markChanged(entry.row) { changedCustomers += 1 }
+            start = end
         }
         moments.update(rows: batch, signs: signs, rowCount: signs.count)
         dirty.removeAll(keepingCapacity: true)
         epoch &+= 1
     }
 
-    private mutating func stage(_ rows: [Double], _ base: Int, sign: Double, cluster: Int) {
-        for k in 0..<dimension { batch.append(rows[base &+ k]) }
+    /// Computes stored units of a group of dirty rows, before their change and now.
+    private mutating func evaluate(
+        _ group: Range<Int>,
+        _ table: borrowing CustomerTable,
+        _ landmarks: [Double]
+    ) {
+        for index in group where !dirty[index].isRemoved {
+            table.numbers.copy(
+                row: dirty[index].row,
+                to: &newNumbers,
+                at: (index - group.lowerBound) * schema.numberCount
+            )
+        }
+        evaluator.read(
+            oldNumbers,
+            from: group.lowerBound,
+            count: group.count,
+            landmarks: landmarks,
+            into: &oldStored
+        )
+        evaluator.read(
+            newNumbers,
+            from: 0,
+            count: group.count,
+            landmarks: landmarks,
+            into: &newStored
+        )
+    }
+
+    /// Takes what a dirty row contributed out, and puts in what it contributes now.
+    private mutating func flush(
+        _ entry: Dirty,
+        at base: Int,
+        _ table: inout CustomerTable,
+        _ model: ModelInForce?
+    ) {
+        if entry.had {
+            for (k, feature) in schema.missable.enumerated() {
+                changeMedian(k, oldStored[base + feature], adding: false)
+            }
+            if entry.wasTraining { stage(oldStored, base, sign: -1, cluster: entry.oldCluster) }
+        }
+        guard !entry.isRemoved else { return }
+        for (k, feature) in schema.missable.enumerated() {
+            changeMedian(k, newStored[base + feature], adding: true)
+        }
+        if !table.isOutlier(entry.row) {
+            stage(newStored, base, sign: 1, cluster: cluster(of: entry.row, table, model))
+        }
+        if entry.isChange && table.markChanged(entry.row) { changedCustomers += 1 }
+    }
+
+    /// Adds a row, given in stored units, to the batch of the moments and to its cluster.
+    private mutating func stage(_ stored: [Double], _ base: Int, sign: Double, cluster: Int) {
+        let start = batch.count
+        batch.append(1)
+        for j in 0..<schema.featureCount {
+            let a = stored[base &+ j]
+            batch.append(a.isNaN ? 0 : a - centres[j])
+        }
+        for feature in schema.missable { batch.append(stored[base + feature].isNaN ? 1 : 0) }
         signs.append(sign)
         guard cluster >= 0 else { return }
         if sign > 0 {
-            clusters.add(rows: rows, rowIndex: base / dimension, cluster: cluster)
+            clusters.add(rows: batch, rowIndex: start / dimension, cluster: cluster)
         } else {
-            clusters.remove(rows: rows, rowIndex: base / dimension, cluster: cluster)
+            clusters.remove(rows: batch, rowIndex: start / dimension, cluster: cluster)
         }
     }
 
@@ -247,9 +292,9 @@ struct PopulationStatistics: Sendable {
         landmarks: [Double],
         adding: Bool
     ) {
-        evaluator.read(row, of: table, landmarks: landmarks)
-        for (k, feature) in schema.missable.enumerated() where !evaluator.isMissing[feature] {
-            changeMedian(k, evaluator.stored[feature], adding: adding)
+        readStored(row, table, landmarks)
+        for (k, feature) in schema.missable.enumerated() {
+            changeMedian(k, newStored[feature], adding: adding)
         }
     }
 
@@ -303,12 +348,12 @@ struct PopulationStatistics: Sendable {
         signs.removeAll(keepingCapacity: true)
         for row in 0..<table.rowEnd where table.isInUse(row) {
             if forgetsChanges { table.clearChanged(row) }
-            readContribution(row, table, landmarks)
-            for (k, feature) in schema.missable.enumerated() where !evaluator.isMissing[feature] {
-                changeMedian(k, evaluator.stored[feature], adding: true)
+            readStored(row, table, landmarks)
+            for (k, feature) in schema.missable.enumerated() {
+                changeMedian(k, newStored[feature], adding: true)
             }
             if !table.isOutlier(row) {
-                stage(u, 0, sign: 1, cluster: cluster(of: row, table, model))
+                stage(newStored, 0, sign: 1, cluster: cluster(of: row, table, model))
             }
             if signs.count >= 4096 { flushBatch() }
         }
@@ -332,9 +377,12 @@ struct PopulationStatistics: Sendable {
         for row in 0..<table.rowEnd where table.isInUse(row) && !table.isOutlier(row) {
             let cluster = cluster(of: row, table, model)
             guard cluster >= 0 else { continue }
-            readContribution(row, table, landmarks)
-            clusters.add(rows: u, rowIndex: 0, cluster: cluster)
+            readStored(row, table, landmarks)
+            batch.removeAll(keepingCapacity: true)
+            stage(newStored, 0, sign: 1, cluster: cluster)
         }
+        batch.removeAll(keepingCapacity: true)
+        signs.removeAll(keepingCapacity: true)
     }
 
     /// Means of stored units, with which new centres are chosen; `[d]`.

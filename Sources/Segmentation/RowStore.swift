@@ -1,3 +1,16 @@
+/// Eight bytes that can be added up.
+protocol WarmWord {
+    var warmBits: UInt64 { get }
+}
+
+extension UInt64: WarmWord {
+    var warmBits: UInt64 { self }
+}
+
+extension Double: WarmWord {
+    var warmBits: UInt64 { bitPattern }
+}
+
 /// Fixed-stride rows in pages, so that growing never copies what is there.
 struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
     private static var shift: Int { 10 }
@@ -40,15 +53,23 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
 
     /// Copies a row into `target` from an index on.
     func copy(row: Int, to target: inout [Element], at start: Int) {
-        let page = pages[row >> Self.shift]
         let base = (row & Self.mask) &* stride
-        for field in 0..<stride { target[start &+ field] = page[base &+ field] }
+        var copy = target.mutableSpan
+        copyElements(pages[row >> Self.shift], base, stride, into: &copy, start)
     }
 
-    /// Appends a row to `target`.
-    func append(row: Int, to target: inout [Element]) {
+    /// Reads an element of every cache line of a row.
+    ///
+    /// - Returns: a number that depends on all of them.
+    func warm(row: Int) -> UInt64 where Element: WarmWord {
         let base = (row & Self.mask) &* stride
-        target.append(contentsOf: pages[row >> Self.shift][base..<(base + stride)])
+        var sum: UInt64 = 0
+        var field = 0
+        while field < stride {
+            sum &+= pages[row >> Self.shift][base &+ field].warmBits
+            field &+= 8
+        }
+        return sum
     }
 
     /// Overwrites a row from `source`, from an index on.
@@ -109,17 +130,25 @@ struct WordArena: Sendable {
         free[words / 2].append(offset)
     }
 
-    /// Copies a block into `target` from index 0 on.
-    func read(_ offset: UInt32, _ count: Int, into target: inout [UInt64]) {
+    /// Copies a block into `target` from an index on.
+    func read(_ offset: UInt32, _ count: Int, into target: inout [UInt64], at start: Int = 0) {
         let base = Int(offset) & (Self.chunkWords - 1)
-        let chunk = chunks[Int(offset) >> Self.chunkShift]
-        for k in 0..<count { target[k] = chunk[base &+ k] }
+        var copy = target.mutableSpan
+        copyElements(chunks[Int(offset) >> Self.chunkShift], base, count, into: &copy, start)
     }
 
-    /// Appends a block to `target`.
-    func append(_ offset: UInt32, _ count: Int, to target: inout [UInt64]) {
+    /// Reads a word of every cache line of a block.
+    ///
+    /// - Returns: a number that depends on all of them.
+    func warm(_ offset: UInt32, _ count: Int) -> UInt64 {
         let base = Int(offset) & (Self.chunkWords - 1)
-        target.append(contentsOf: chunks[Int(offset) >> Self.chunkShift][base..<(base + count)])
+        var sum: UInt64 = 0
+        var word = 0
+        while word < count {
+            sum &+= chunks[Int(offset) >> Self.chunkShift][base &+ word]
+            word &+= 8
+        }
+        return sum
     }
 
     /// Overwrites a block from `source`, from an index on.
@@ -158,4 +187,16 @@ struct WordArena: Sendable {
     private func offset(ofWord word: Int) -> UInt32 {
         UInt32((chunks.count - 1) << Self.chunkShift | word)
     }
+}
+
+/// Copies some elements of a page, as one check of both ranges and one move.
+private func copyElements<Element: BitwiseCopyable>(
+    _ page: borrowing [Element],
+    _ base: Int,
+    _ count: Int,
+    into target: inout MutableSpan<Element>,
+    _ start: Int
+) {
+    let source = page.span.extracting(base..<(base &+ count))
+    for k in 0..<count { target[start &+ k] = source[k] }
 }

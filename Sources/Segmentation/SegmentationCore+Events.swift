@@ -37,6 +37,28 @@ extension SegmentationCore {
         context: StepContext,
         into output: inout StepOutput
     ) {
+        let rejection = decoder.decode(record, bytes: bytes, headers: headers, to: &event)
+        applyDecoded(
+            record,
+            rejection,
+            recordIndex: recordIndex,
+            id: event.customerIsInText ? decoder.text : bytes,
+            bytes: bytes,
+            context: context,
+            into: &output
+        )
+    }
+
+    /// Applies the record whose event has just been decoded, or could not be.
+    mutating func applyDecoded(
+        _ record: InputRecord,
+        _ rejection: Rejection?,
+        recordIndex: Int,
+        id: [UInt8],
+        bytes: [UInt8],
+        context: StepContext,
+        into output: inout StepOutput
+    ) {
         counters.records += 1
         do throws(Rejection) {
             if record.value == nil, record.key.map({ !$0.isEmpty }) ?? false,
@@ -45,7 +67,7 @@ extension SegmentationCore {
                 try applyNull(record, bytes: bytes, context: context, into: &output)
                 return
             }
-            try decoder.decode(record, bytes: bytes, headers: headers, into: &event)
+            if let rejection { throw rejection }
             if let asOf = context.asOf, event.time > asOf {
                 counters.skipped += 1
                 return
@@ -56,11 +78,7 @@ extension SegmentationCore {
             {
                 throw Rejection(.futureTime, "clock.future_tolerance")
             }
-            if event.customerIsInText {
-                try apply(record, id: decoder.text, context: context, into: &output)
-            } else {
-                try apply(record, id: bytes, context: context, into: &output)
-            }
+            try apply(record, id: id, context: context, into: &output)
         } catch {
             counters.count(error.reason)
             output.rejections.append(
@@ -109,6 +127,7 @@ extension SegmentationCore {
             table.setClock(row, Int64.min)
             table.setPartition(row, record.partition)
             statistics.markInserted(row, of: &table)
+            block.load(row, of: table)
         } else {
             if isDuplicate(row) {
                 counters.duplicates += 1
@@ -121,7 +140,7 @@ extension SegmentationCore {
             }
             decideDue(row, before: event.time, context: context, into: &output)
             prepareStatistics(for: event.time)
-            statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
+            statistics.markChanging(row, of: &table, learner: inForce)
             table.touch(row)
         }
         applySlots(row)
@@ -164,24 +183,23 @@ extension SegmentationCore {
         return table.suppressed[key]
     }
 
-    /// Whether the event is known already; moves nothing.
+    /// Loads the row's block and says whether the event is known already; moves nothing.
     mutating func isDuplicate(_ row: Int) -> Bool {
+        block.load(row, of: table)
         switch event.type {
         case .orderPlaced:
-            block.load(row, of: table)
             let position = block.findOrder(event.orderHash)
             guard position >= 0 else { return false }
             let entry = block.entry(at: position)
             return entry.hasVersion && event.time <= entry.time
         case .erased: return false
         default:
-            block.load(row, of: table)
             return event.eventHash != 0 && block.containsEvent(event.eventHash)
         }
     }
 
+    /// Moves the slots of a row whose block is loaded, and writes the block back.
     mutating func applySlots(_ row: Int) {
-        block.load(row, of: table)
         if event.type != .orderPlaced && event.eventHash != 0 {
             block.appendEvent(event.eventHash, limit: configuration.ledgerEvents)
         }
@@ -203,18 +221,18 @@ extension SegmentationCore {
 
     private mutating func applyProfile(_ row: Int) {
         for (position, slot) in schema.profileFields.enumerated() {
-            guard decoder.fieldIsPresent[position],
+            guard decoder.fields.isPresent[position],
                 event.time > block.profileTime(slot.profileIndex)
             else { continue }
             block.setProfileTime(slot.profileIndex, event.time)
-            table.numbers[row, slot.number] = decoder.fieldValues[position]
+            table.numbers[row, slot.number] = decoder.fields.values[position]
         }
     }
 
     private mutating func applySnapshot(_ row: Int) {
         for (position, slot) in schema.snapshotFields.enumerated()
-        where decoder.fieldIsPresent[position] {
-            let value = decoder.fieldValues[position]
+        where decoder.fields.isPresent[position] {
+            let value = decoder.fields.values[position]
             table.numbers[row, slot.number] = value
             if slot.number == schema.lastPurchase {
                 table.numbers[row, schema.lastPurchaseBase] = value
@@ -343,7 +361,7 @@ extension SegmentationCore {
             decideDue(row, before: event.time, context: context, into: &output)
             due.remove(row, partition)
             life = max(life, table.life(row))
-            statistics.markChanging(row, of: &table, learner: inForce, landmarks: landmarks)
+            statistics.markChanging(row, of: &table, learner: inForce)
             statistics.markRemoved(row)
             table.remove(row)
             rowChanges += 1

@@ -139,7 +139,6 @@ extension SegmentationCore {
                 row,
                 of: &table,
                 learner: inForce,
-                landmarks: landmarks,
                 isChange: false
             )
             table.touch(row)

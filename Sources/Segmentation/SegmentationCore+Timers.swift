@@ -92,7 +92,6 @@ extension SegmentationCore {
             row,
             of: &table,
             learner: inForce,
-            landmarks: landmarks,
             isChange: isChange
         )
         table.touch(row)

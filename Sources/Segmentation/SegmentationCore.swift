@@ -29,6 +29,10 @@ public struct SegmentationCore: ~Copyable {
     var statistics: PopulationStatistics
     var decoder: EventDecoder
     var event = CustomerEvent()
+    /// Records decoded before their turn.
+    var ahead: [DecodedRecord]
+    /// What reading rows ahead left, so that it is not optimised away.
+    var warmth: UInt64 = 0
     var block: RowBlock
     var evaluator: FeatureEvaluator
     var landmarks: [Double]
@@ -93,6 +97,10 @@ public struct SegmentationCore: ~Copyable {
             configuration: configuration,
             schema: schema,
             customerFromBody: customerFromBody
+        )
+        ahead = Array(
+            repeating: DecodedRecord(fields: EventDecoder.Fields(schema: schema)),
+            count: Self.aheadMax
         )
         block = RowBlock(schema: schema)
         evaluator = FeatureEvaluator(schema: schema)
