@@ -24,7 +24,7 @@ struct ReplayBenchmark {
                 do {
                     for line in stream.lines {
                         try runner.append(stream.bytes.span.extracting(line))
-                        if runner.pendingLineBytes > 1 << 20 { _ = runner.takeLines() }
+                        if runner.lines.count > 1 << 20 { runner.removeLines() }
                     }
                     try runner.finish()
                 } catch {

@@ -87,6 +87,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var batch = RecordBatch()
     var output = StepOutput()
     var inputHeaders: [InputHeader] = []
+    var inputs: [InputRecord] = []
     var producedHeaders: [HeaderView] = []
     var positions = PartitionPositions()
     var transaction = OpenTransaction()
@@ -258,25 +259,21 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             inputHeaders.append(InputHeader(name: header.name, value: header.value))
         }
         let wall = clock.wallMilliseconds()
-        for (index, record) in batch.records.enumerated() {
-            let backfill = positions.isBackfill(
-                topicIndex: record.topicIndex,
-                partition: record.partition,
-                offset: record.offset
-            )
-            core.apply(
+        inputs.removeAll(keepingCapacity: true)
+        for record in batch.records {
+            inputs.append(
                 InputRecord(
                     key: record.key,
                     value: record.value,
                     headers: record.headers,
                     partition: record.partition,
-                    timestampMilliseconds: record.timestampMilliseconds
-                ),
-                recordIndex: index,
-                bytes: batch.bytes,
-                headers: inputHeaders,
-                context: StepContext(wallMilliseconds: wall, backfill: backfill),
-                into: &output
+                    timestampMilliseconds: record.timestampMilliseconds,
+                    isBackfill: positions.isBackfill(
+                        topicIndex: record.topicIndex,
+                        partition: record.partition,
+                        offset: record.offset
+                    )
+                )
             )
             positions.advance(
                 topicIndex: record.topicIndex,
@@ -284,6 +281,13 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
                 to: record.offset + 1
             )
         }
+        core.apply(
+            inputs,
+            bytes: batch.bytes,
+            headers: inputHeaders,
+            context: StepContext(wallMilliseconds: wall, backfill: false),
+            into: &output
+        )
         transaction.records += batch.records.count
         transaction.bytes += batch.payloadBytes
         try produceRejections()

@@ -25,8 +25,10 @@ public struct ReplayRunner: ~Copyable {
     private let encodes: Bool
     private var versions: [ReplayVersion] = []
     private var batch = RecordBatch()
+    private var inputs: [InputRecord] = []
     private var output = StepOutput()
-    private var lines: [UInt8] = []
+    /// Output lines since `removeLines`, `{"key":…,"headers":{…},"value":…}`.
+    public private(set) var lines: [UInt8] = []
 
     /// Creates a runner.
     ///
@@ -34,7 +36,7 @@ public struct ReplayRunner: ~Copyable {
     ///   - configuration: valid; its `futureToleranceMilliseconds` is ignored.
     ///   - model: a given model, or nil to learn from nothing.
     ///   - asOf: the final clock; later events are skipped and counted.
-    ///   - encodes: whether output records are written as lines (see `takeLines`) and hashed.
+    ///   - encodes: whether output records are written as lines (see `lines`) and hashed.
     public init(
         configuration: SegmentationConfiguration,
         model: SegmentModel?,
@@ -67,22 +69,19 @@ public struct ReplayRunner: ~Copyable {
     private mutating func flush() throws(RefitFailure) {
         core.begin()
         let context = StepContext(wallMilliseconds: nil, backfill: false, asOf: asOf)
-        for (index, record) in batch.records.enumerated() {
-            core.apply(
+        inputs.removeAll(keepingCapacity: true)
+        for record in batch.records {
+            inputs.append(
                 InputRecord(
                     key: nil,
                     value: record.value,
                     headers: 0..<0,
                     partition: 0,
                     timestampMilliseconds: nil
-                ),
-                recordIndex: index,
-                bytes: batch.bytes,
-                headers: [],
-                context: context,
-                into: &output
+                )
             )
         }
+        core.apply(inputs, bytes: batch.bytes, headers: [], context: context, into: &output)
         batch.removeAll()
         decideDue(context)
         core.expireSuppressions(into: &output)
@@ -141,14 +140,8 @@ public struct ReplayRunner: ~Copyable {
         }
     }
 
-    /// Output lines so far, `{"key":…,"headers":{…},"value":…}`, and forgets them.
-    public mutating func takeLines() -> [UInt8] {
-        defer { lines.removeAll(keepingCapacity: true) }
-        return lines
-    }
-
-    /// Bytes of lines that wait to be taken.
-    public var pendingLineBytes: Int { lines.count }
+    /// Forgets the lines so far and keeps their memory.
+    public mutating func removeLines() { lines.removeAll(keepingCapacity: true) }
 
     /// The assignments file of CONTRACT, section 6, at the final clock.
     public mutating func assignments() -> [UInt8] { core.assignments() }
@@ -162,6 +155,9 @@ public struct ReplayRunner: ~Copyable {
         }
         return bytes
     }
+
+    /// Whether a version waits to be taken.
+    public var hasVersions: Bool { !versions.isEmpty }
 
     /// The oldest version that waits to be taken, nil when none does.
     public mutating func takeVersion() -> ReplayVersion? {
@@ -206,68 +202,4 @@ public struct ReplayVersion: Sendable {
     public let assignments: [UInt8]
     /// The customer table of that moment, as `segmentd export` writes it.
     public let table: [UInt8]
-}
-
-/// An output record as one line of JSON.
-enum OutputLine {
-    static func append(_ record: StepOutput.Record, of output: StepOutput, to line: inout [UInt8]) {
-        append("{\"key\":\"", to: &line)
-        appendEscaped(output.bytes, record.key, to: &line)
-        append("\",\"headers\":{", to: &line)
-        for index in record.headers {
-            let header = output.headers[index]
-            append(index > record.headers.lowerBound ? ",\"" : "\"", to: &line)
-            line.append(contentsOf: output.bytes[header.name])
-            append("\":\"", to: &line)
-            if let value = header.value { appendEscaped(output.bytes, value, to: &line) }
-            append("\"", to: &line)
-        }
-        append("},\"value\":", to: &line)
-        if let value = record.value {
-            line.append(contentsOf: output.bytes[value])
-        } else {
-            append("null", to: &line)
-        }
-        append("}\n", to: &line)
-    }
-
-    private static func append(_ text: String, to line: inout [UInt8]) {
-        line.append(contentsOf: text.utf8)
-    }
-
-    private static func appendEscaped(
-        _ bytes: [UInt8],
-        _ range: Range<Int>,
-        to line: inout [UInt8]
-    ) {
-        var needsEscape = false
-        for index in range {
-            let byte = bytes[index]
-            needsEscape =
-                needsEscape || byte < 0x20 || byte == UInt8(ascii: "\"")
-                || byte == UInt8(ascii: "\\")
-        }
-        guard needsEscape else {
-            line.append(contentsOf: bytes[range])
-            return
-        }
-        for byte in bytes[range] {
-            if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
-                line.append(UInt8(ascii: "\\"))
-                line.append(byte)
-            } else if byte < 0x20 {
-                let digits = Array("0123456789abcdef".utf8)
-                append("\\u00", to: &line)
-                line.append(digits[Int(byte >> 4)])
-                line.append(digits[Int(byte & 15)])
-            } else {
-                line.append(byte)
-            }
-        }
-    }
-
-    /// Chains the hash of one line to that of all before.
-    static func hash(_ bytes: [UInt8], _ range: Range<Int>, after previous: UInt64) -> UInt64 {
-        StableHash.hash(of: bytes, range: range, seed: previous)
-    }
 }

@@ -24,7 +24,7 @@ import Testing
             try runner.append(value.span)
         }
         try runner.finish()
-        let lines = String(decoding: runner.takeLines(), as: UTF8.self)
+        let lines = String(decoding: runner.lines, as: UTF8.self)
         var timed: [Int64] = []
         for line in lines.split(separator: "\n") where line.contains("\"cause\":\"time\"") {
             let start = try #require(line.range(of: "\"effective_at\":\"")).upperBound

@@ -85,7 +85,7 @@ struct ReplayCommand: ParsableCommand {
         try read(into: &runner, records: records)
         try runner.finish()
         try writeVersions(&runner)
-        try flush(&runner, to: records, force: true)
+        try flush(&runner, to: records)
         Terminal.endProgress()
         if let modelOut {
             guard let bundle = runner.core.bundle else {
@@ -110,6 +110,8 @@ struct ReplayCommand: ParsableCommand {
         var reader = try LineReader(path: input)
         var snapshots: CSVSnapshots?
         var number = 0
+        // Read once: an option's value is looked up each time.
+        let format = format
         while let line = try reader.next() {
             number += 1
             if format == .ndjson {
@@ -122,9 +124,9 @@ struct ReplayCommand: ParsableCommand {
             } else {
                 snapshots = try CSVSnapshots(header: Array(line), asOf: "\"\(asOf ?? "")\"")
             }
-            try writeVersions(&runner)
+            if runner.hasVersions { try writeVersions(&runner) }
+            if runner.lines.count > 1 << 20 { try flush(&runner, to: records) }
             if number % 65_536 == 0 {
-                try flush(&runner, to: records, force: false)
                 Terminal.progress(
                     "\(Terminal.grouped(number)) records, "
                         + "\(Terminal.grouped(runner.core.customerCount)) customers"
@@ -152,14 +154,9 @@ struct ReplayCommand: ParsableCommand {
         }
     }
 
-    private func flush(
-        _ runner: inout ReplayRunner,
-        to file: OutputFile?,
-        force: Bool
-    ) throws {
-        guard force || runner.pendingLineBytes > 1 << 20 else { return }
-        let lines = runner.takeLines()
-        try file?.write(lines)
+    private func flush(_ runner: inout ReplayRunner, to file: OutputFile?) throws {
+        try file?.write(runner.lines)
+        runner.removeLines()
     }
 }
 
