@@ -7,10 +7,16 @@ struct DecisionWriter: Sendable {
     /// Features named in reasons and imputations of one record, at most.
     private static let reasonsMax = 3
     private static let interestsMax = 3
+    /// Names as JSON strings.
+    private let featureNames: [[UInt8]]
+    private let categories: [[UInt8]]
+    private let silenceDays = JSONText.quoted("silence_days")
 
     init(configuration: SegmentationConfiguration, schema: CompiledSchema) {
         self.configuration = configuration
         self.schema = schema
+        featureNames = schema.featureNames.map(JSONText.quoted)
+        categories = schema.categories.map(JSONText.quoted)
     }
 
     func write(
@@ -19,6 +25,7 @@ struct DecisionWriter: Sendable {
         decidedAt: Int64,
         table: CustomerTable,
         model: SegmentModel,
+        texts: ModelInForce.SegmentTexts,
         evaluator: FeatureEvaluator,
         source: [UInt8],
         into output: inout StepOutput
@@ -37,19 +44,24 @@ struct DecisionWriter: Sendable {
             into: &output
         )
         let start = output.bytes.count
+        let moment = WrittenMoment(
+            milliseconds: decision.effectiveAt,
+            range: output.headers[headers.lowerBound + Self.timeHeader].value ?? 0..<0
+        )
         writeIdentity(
             row,
             decision,
             type: type,
             key: key,
             decidedAt,
+            moment,
             table,
             model,
             into: &output.bytes
         )
-        writeSegment(row, decision, table, model, into: &output.bytes)
+        writeSegment(row, decision, texts, moment, table, model, into: &output.bytes)
         writeChurn(row, decision, table, model, into: &output.bytes)
-        writeMaterial(row, decision, table, model, evaluator, into: &output.bytes)
+        writeMaterial(row, decision, texts, table, model, evaluator, into: &output.bytes)
         output.bytes.append(UInt8(ascii: "}"))
         output.records.append(
             StepOutput.Record(
@@ -61,6 +73,24 @@ struct DecisionWriter: Sendable {
             )
         )
     }
+
+    /// A moment that stands in the bytes already.
+    private struct WrittenMoment {
+        var milliseconds: Int64
+        var range: Range<Int>
+
+        /// Writes a moment, which is the same one more often than not.
+        func append(_ other: Int64, to bytes: inout [UInt8]) {
+            if other == milliseconds {
+                JSONText.appendCopy(of: range, within: &bytes)
+            } else {
+                JSONText.appendTime(other, to: &bytes)
+            }
+        }
+    }
+
+    /// Which of the headers is `ce_time`.
+    private static let timeHeader = 4
 
     private func typeName(_ decision: Decision) -> StaticString {
         if decision.hasEntered || decision.hasMoved { return "segment.changed" }
@@ -80,7 +110,7 @@ struct DecisionWriter: Sendable {
         output.appendHeader("ce_specversion", output.store("1.0"))
         output.appendHeader("ce_type", output.store(type))
         let idStart = output.bytes.count
-        for index in key { output.bytes.append(output.bytes[index]) }
+        JSONText.appendCopy(of: key, within: &output.bytes)
         output.bytes.append(UInt8(ascii: "/"))
         JSONText.append(table.life(row), to: &output.bytes)
         output.bytes.append(UInt8(ascii: "/"))
@@ -102,6 +132,7 @@ struct DecisionWriter: Sendable {
         type: StaticString,
         key: Range<Int>,
         _ decidedAt: Int64,
+        _ moment: WrittenMoment,
         _ table: CustomerTable,
         _ model: SegmentModel,
         into bytes: inout [UInt8]
@@ -117,9 +148,9 @@ struct DecisionWriter: Sendable {
         JSONText.append(",\"cause\":\"" as StaticString, to: &bytes)
         JSONText.append(decision.cause.rawValue, to: &bytes)
         JSONText.append("\",\"effective_at\":\"" as StaticString, to: &bytes)
-        JSONText.appendTime(decision.effectiveAt, to: &bytes)
+        moment.append(decision.effectiveAt, to: &bytes)
         JSONText.append("\",\"decided_at\":\"" as StaticString, to: &bytes)
-        JSONText.appendTime(decidedAt, to: &bytes)
+        moment.append(decidedAt, to: &bytes)
         JSONText.append("\",\"backfill\":" as StaticString, to: &bytes)
         JSONText.append(decision.backfill, to: &bytes)
         JSONText.append(",\"model_version\":" as StaticString, to: &bytes)
@@ -131,17 +162,18 @@ struct DecisionWriter: Sendable {
     private func writeSegment(
         _ row: Int,
         _ decision: Decision,
+        _ texts: ModelInForce.SegmentTexts,
+        _ moment: WrittenMoment,
         _ table: CustomerTable,
         _ model: SegmentModel,
         into bytes: inout [UInt8]
     ) {
-        let segment = model.segments[decision.segment]
         JSONText.append(",\"segment_id\":" as StaticString, to: &bytes)
-        JSONText.append(Int64(segment.id), to: &bytes)
+        JSONText.append(Int64(model.segments[decision.segment].id), to: &bytes)
         JSONText.append(",\"segment_key\":" as StaticString, to: &bytes)
-        JSONText.appendQuoted(segment.key.utf8, to: &bytes)
+        bytes.append(contentsOf: texts.key)
         JSONText.append(",\"segment_name\":" as StaticString, to: &bytes)
-        JSONText.appendQuoted(segment.name.utf8, to: &bytes)
+        bytes.append(contentsOf: texts.name)
         JSONText.append(",\"previous_segment_id\":" as StaticString, to: &bytes)
         if decision.hasEntered {
             JSONText.append("null" as StaticString, to: &bytes)
@@ -155,7 +187,7 @@ struct DecisionWriter: Sendable {
             to: &bytes
         )
         JSONText.append("\",\"segment_since\":\"" as StaticString, to: &bytes)
-        JSONText.appendTime(table.segmentSince(row), to: &bytes)
+        moment.append(table.segmentSince(row), to: &bytes)
         JSONText.append("\",\"provisional\":" as StaticString, to: &bytes)
         JSONText.append(model.provisional, to: &bytes)
         JSONText.append(",\"distance\":" as StaticString, to: &bytes)
@@ -243,13 +275,14 @@ struct DecisionWriter: Sendable {
     private func writeMaterial(
         _ row: Int,
         _ decision: Decision,
+        _ texts: ModelInForce.SegmentTexts,
         _ table: CustomerTable,
         _ model: SegmentModel,
         _ evaluator: FeatureEvaluator,
         into bytes: inout [UInt8]
     ) {
         JSONText.append(",\"strategy\":" as StaticString, to: &bytes)
-        JSONText.appendQuoted(model.segments[decision.segment].strategy.utf8, to: &bytes)
+        bytes.append(contentsOf: texts.strategy)
         JSONText.append(",\"interests\":[" as StaticString, to: &bytes)
         writeInterests(row, table, model, into: &bytes)
         JSONText.append("],\"reasons\":[" as StaticString, to: &bytes)
@@ -262,7 +295,7 @@ struct DecisionWriter: Sendable {
                     recency: decision.churn.recency
                 ) * 7
             Self.appendReason(
-                "silence_days",
+                silenceDays,
                 decision.churn.silenceDays,
                 typical,
                 &isFirst,
@@ -275,7 +308,7 @@ struct DecisionWriter: Sendable {
         for feature in schema.missable where evaluator.isMissing[feature] {
             if !isFirst { bytes.append(UInt8(ascii: ",")) }
             isFirst = false
-            JSONText.appendQuoted(schema.featureNames[feature].utf8, to: &bytes)
+            bytes.append(contentsOf: featureNames[feature])
         }
         bytes.append(UInt8(ascii: "]"))
     }
@@ -290,27 +323,29 @@ struct DecisionWriter: Sendable {
         into bytes: inout [UInt8]
     ) {
         let d = schema.featureCount
-        var taken = InlineArray<3, Int>(repeating: -1)
-        for place in 0..<Self.reasonsMax {
-            var best = -1
-            var bestScore = 0.0
-            for j in 0..<d where !evaluator.isMissing[j] && !model.isWithoutData[j] {
-                if taken[0] == j || taken[1] == j || taken[2] == j { continue }
-                let own = (evaluator.values[j] - model.mean[j]) / model.scale[j]
-                let centroid =
-                    (model.centroids[decision.segment * d + j] - model.mean[j]) / model.scale[j]
-                let score = own * centroid
-                if score > bestScore {
-                    bestScore = score
-                    best = j
-                }
+        // The best few so far, the best first; of equal ones the first declared.
+        var best = InlineArray<3, Int>(repeating: -1)
+        var scores = InlineArray<3, Double>(repeating: 0)
+        for j in 0..<d where !evaluator.isMissing[j] && !model.isWithoutData[j] {
+            let own = (evaluator.values[j] - model.mean[j]) / model.scale[j]
+            let centroid =
+                (model.centroids[decision.segment * d + j] - model.mean[j]) / model.scale[j]
+            let score = own * centroid
+            guard score > scores[2] else { continue }
+            var place = 2
+            while place > 0 && score > scores[place - 1] {
+                scores[place] = scores[place - 1]
+                best[place] = best[place - 1]
+                place -= 1
             }
-            guard best >= 0 else { return }
-            taken[place] = best
+            scores[place] = score
+            best[place] = j
+        }
+        for place in 0..<Self.reasonsMax where best[place] >= 0 {
             Self.appendReason(
-                schema.featureNames[best],
-                evaluator.values[best],
-                model.mean[best],
+                featureNames[best[place]],
+                evaluator.values[best[place]],
+                model.mean[best[place]],
                 &isFirst,
                 to: &bytes
             )
@@ -349,7 +384,7 @@ struct DecisionWriter: Sendable {
             let share = bestSpent / total
             let everyone = model.categoryShares[best]
             JSONText.append("{\"category\":" as StaticString, to: &bytes)
-            JSONText.appendQuoted(schema.categories[best].utf8, to: &bytes)
+            bytes.append(contentsOf: categories[best])
             JSONText.append(",\"share\":" as StaticString, to: &bytes)
             JSONText.append(share, to: &bytes)
             JSONText.append(",\"lift\":" as StaticString, to: &bytes)
@@ -359,7 +394,7 @@ struct DecisionWriter: Sendable {
     }
 
     private static func appendReason(
-        _ name: String,
+        _ name: [UInt8],
         _ value: Double,
         _ typical: Double,
         _ isFirst: inout Bool,
@@ -368,7 +403,7 @@ struct DecisionWriter: Sendable {
         if !isFirst { bytes.append(UInt8(ascii: ",")) }
         isFirst = false
         JSONText.append("{\"feature\":" as StaticString, to: &bytes)
-        JSONText.appendQuoted(name.utf8, to: &bytes)
+        bytes.append(contentsOf: name)
         JSONText.append(",\"value\":" as StaticString, to: &bytes)
         JSONText.append(value, to: &bytes)
         JSONText.append(",\"typical\":" as StaticString, to: &bytes)

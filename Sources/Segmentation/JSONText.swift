@@ -52,6 +52,18 @@ enum JSONText {
         bytes.append(UInt8(ascii: "\""))
     }
 
+    /// A string in quotes, for what is written again and again.
+    static func quoted(_ text: String) -> [UInt8] {
+        var bytes: [UInt8] = []
+        appendQuoted(text.utf8, to: &bytes)
+        return bytes
+    }
+
+    /// Appends what stands in the same bytes, by index as `appendQuoted`.
+    static func appendCopy(of range: Range<Int>, within bytes: inout [UInt8]) {
+        for index in range { bytes.append(bytes[index]) }
+    }
+
     private static func appendEscaped(_ byte: UInt8, to bytes: inout [UInt8]) {
         switch byte {
         case UInt8(ascii: "\""), UInt8(ascii: "\\"):

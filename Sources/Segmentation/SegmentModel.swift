@@ -208,6 +208,24 @@ public struct SegmentModel: Sendable, Equatable {
 /// The model in force, handed around as one reference; never changed, only replaced.
 final class ModelInForce: Sendable {
     let model: SegmentModel
+    /// Key, name and strategy of each segment as JSON strings.
+    let texts: [SegmentTexts]
 
-    init(_ model: SegmentModel) { self.model = model }
+    /// What every record about a segment says in the same words.
+    struct SegmentTexts: Sendable {
+        let key: [UInt8]
+        let name: [UInt8]
+        let strategy: [UInt8]
+    }
+
+    init(_ model: SegmentModel) {
+        self.model = model
+        texts = model.segments.map {
+            SegmentTexts(
+                key: JSONText.quoted($0.key),
+                name: JSONText.quoted($0.name),
+                strategy: JSONText.quoted($0.strategy)
+            )
+        }
+    }
 }

@@ -120,6 +120,7 @@ extension SegmentationCore {
             decidedAt: context.wallMilliseconds ?? greatestEventTime,
             table: table,
             model: inForce.model,
+            texts: inForce.texts[decision.segment],
             evaluator: evaluator,
             source: sourceBytes,
             into: &output
