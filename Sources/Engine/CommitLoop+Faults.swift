@@ -11,6 +11,14 @@ enum LoopFault: Error {
 public enum EngineReport: Sendable, Equatable {
     /// The group gave partitions, and their state is restored.
     case assigned(partitions: [Int32], customers: Int, milliseconds: Int)
+    /// A partition's rows come from its checkpoint, and the tail of the changelog from an offset.
+    case restoredCheckpoint(partition: Int32, rows: Int, offset: Int64)
+    /// A partition's rows come from the whole changelog, and why.
+    case ignoredCheckpoint(partition: Int32, because: String)
+    /// A round of checkpoints is on the disk.
+    case wroteCheckpoints(partitions: Int, bytes: Int, milliseconds: Int)
+    /// A checkpoint could not be written; the one before stays, and the next round tries again.
+    case checkpointFailed(String)
     /// The group took partitions away.
     case revoked(partitions: [Int32])
     /// A fault that is retried; said once until something succeeds.

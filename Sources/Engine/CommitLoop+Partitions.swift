@@ -13,14 +13,21 @@ extension CommitLoop where Log: ~Copyable {
         try attempt { (loop) throws(LogError) in
             offsets = try loop.log.committedOffsets(of: partitions)
         }
-        for partition in fresh { try restoreRows(of: partition) }
+        let claims = positions.claims(found: offsets)
+        for partition in fresh {
+            // A fault came between: half a partition is none.
+            if unrestored.contains(partition) { core.forgetRestored(partition) }
+            unrestored.insert(partition)
+            try restoreRows(of: partition, claim: claims[partition])
+        }
         // A given model that does not learn stands by itself; one that does goes on where it was.
         if !configuration.isModelGiven || core.configuration.model.learning { try restoreModel() }
         core.finishRestore()
         for index in offsets.indices {
             offsets[index] = try withBackfillEnd(offsets[index])
         }
-        positions.take(offsets, partitions: partitions)
+        positions.take(offsets, partitions: partitions, claims: claimsToTake(partitions, claims))
+        unrestored.removeAll()
         try attempt { (loop) throws(LogError) in
             try loop.log.startConsuming(from: loop.positions.committed)
         }
@@ -38,7 +45,8 @@ extension CommitLoop where Log: ~Copyable {
     private mutating func withBackfillEnd(
         _ offset: PartitionOffset
     ) throws(LoopFault) -> PartitionOffset {
-        guard !offset.metadata.hasPrefix(PartitionPositions.backfillPrefix) else { return offset }
+        var metadata = OffsetMetadata(offset.metadata)
+        guard metadata.backfillEnd == nil else { return offset }
         var result = offset
         var end: Int64 = 0
         try attempt { (loop) throws(LogError) in
@@ -47,13 +55,15 @@ extension CommitLoop where Log: ~Copyable {
                 partition: offset.partition
             )
         }
-        result.metadata = "\(PartitionPositions.backfillPrefix)\(end)"
+        metadata.backfillEnd = end
+        result.metadata = metadata.text
         return result
     }
 
-    private mutating func restoreRows(of partition: Int32) throws(LoopFault) {
+    private mutating func restoreRows(of partition: Int32, claim: String?) throws(LoopFault) {
+        let start = try restoreCheckpoint(of: partition, claim: claim)
         try attempt { (loop) throws(LogError) in
-            try loop.log.beginRestore(of: .changelog, partition: partition)
+            try loop.log.beginRestore(of: .changelog, partition: partition, from: start)
         }
         var isComplete = false
         while !isComplete {
@@ -140,132 +150,7 @@ extension CommitLoop where Log: ~Copyable {
         try attempt { (loop) throws(LogError) in try loop.log.releaseAssignment() }
         core.dropPartitions(partitions)
         positions.drop(partitions)
+        dropCheckpoints(of: partitions)
         report(.revoked(partitions: partitions))
-    }
-}
-
-/// Where the worker stands in its partitions: committed, and pending in the open transaction.
-struct PartitionPositions {
-    static let backfillPrefix = "backfill="
-
-    private struct Position {
-        var committed: Int64?
-        var pending: Int64?
-        var metadata: String
-        var backfillEnd: Int64
-    }
-
-    private struct Place: Hashable, Comparable {
-        var topicIndex: Int
-        var partition: Int32
-
-        static func < (a: Place, b: Place) -> Bool {
-            (a.topicIndex, a.partition) < (b.topicIndex, b.partition)
-        }
-    }
-
-    private(set) var partitions: Set<Int32> = []
-    private var positions: [Place: Position] = [:]
-    private var lastPlace = Place(topicIndex: -1, partition: -1)
-    private var lastBackfillEnd: Int64 = 0
-
-    func owns(partition: Int32) -> Bool { partitions.contains(partition) }
-
-    mutating func take(_ offsets: [PartitionOffset], partitions new: [Int32]) {
-        partitions.formUnion(new)
-        for offset in offsets {
-            let place = Place(topicIndex: offset.topicIndex, partition: offset.partition)
-            positions[place] = Position(
-                committed: offset.offset,
-                pending: nil,
-                metadata: offset.metadata,
-                backfillEnd: Int64(offset.metadata.dropFirst(Self.backfillPrefix.count)) ?? 0
-            )
-        }
-        lastPlace.topicIndex = -1
-    }
-
-    mutating func drop(_ gone: [Int32]) {
-        partitions.subtract(gone)
-        positions = positions.filter { partitions.contains($0.key.partition) }
-        lastPlace.topicIndex = -1
-    }
-
-    mutating func advance(topicIndex: Int, partition: Int32, to offset: Int64) {
-        positions[Place(topicIndex: topicIndex, partition: partition)]?.pending = offset
-    }
-
-    mutating func isBackfill(topicIndex: Int, partition: Int32, offset: Int64) -> Bool {
-        let place = Place(topicIndex: topicIndex, partition: partition)
-        if place != lastPlace {
-            lastPlace = place
-            lastBackfillEnd = positions[place]?.backfillEnd ?? 0
-        }
-        return offset < lastBackfillEnd
-    }
-
-    /// Whether any partition has not reached the end that it had when the group first got it.
-    var isBackfilling: Bool {
-        positions.values.contains { ($0.pending ?? $0.committed ?? 0) < $0.backfillEnd }
-    }
-
-    /// Whether a partition has not reached the end that it had when the group first got it.
-    func isBackfilling(_ partition: Int32) -> Bool {
-        positions.contains { place, position in
-            place.partition == partition
-                && (position.pending ?? position.committed ?? 0) < position.backfillEnd
-        }
-    }
-
-    /// The next offset to read of every topic of a partition; nil where nothing has been read.
-    func nextOffsets(of partition: Int32) -> [(topicIndex: Int, offset: Int64?)] {
-        positions.filter { $0.key.partition == partition }.map { place, position in
-            (place.topicIndex, position.pending ?? position.committed)
-        }
-    }
-
-    /// Offsets for the open transaction: those that moved, and at least one of an owned partition,
-    /// so that a stale owner is refused; partition 0 when the model topic is written.
-    func offsetsToSend(writesModel: Bool) -> [PartitionOffset] {
-        var result: [PartitionOffset] = []
-        for (place, position) in positions.sorted(by: { $0.key < $1.key }) {
-            let needed =
-                position.pending != nil || (writesModel && place.partition == 0)
-            if needed { result.append(Self.offset(place, position)) }
-        }
-        if result.isEmpty, let first = positions.min(by: { $0.key < $1.key }) {
-            result.append(Self.offset(first.key, first.value))
-        }
-        return result
-    }
-
-    private static func offset(_ place: Place, _ position: Position) -> PartitionOffset {
-        PartitionOffset(
-            topicIndex: place.topicIndex,
-            partition: place.partition,
-            offset: position.pending ?? position.committed ?? 0,
-            metadata: position.metadata
-        )
-    }
-
-    mutating func commit() {
-        for place in positions.keys {
-            if let pending = positions[place]?.pending { positions[place]?.committed = pending }
-            positions[place]?.pending = nil
-        }
-    }
-
-    mutating func abort() { for place in positions.keys { positions[place]?.pending = nil } }
-
-    /// Committed offsets, to rewind to.
-    var committed: [PartitionOffset] {
-        positions.sorted { $0.key < $1.key }.map { place, position in
-            PartitionOffset(
-                topicIndex: place.topicIndex,
-                partition: place.partition,
-                offset: position.committed,
-                metadata: position.metadata
-            )
-        }
     }
 }

@@ -30,6 +30,8 @@ public struct CommitLoopConfiguration: Sendable {
     public var clockAtEnd = ClockAtEnd.hold
     /// A model was given with `--model`: the model topic is read only to learn on from it.
     public var isModelGiven = false
+    /// How checkpoints are kept; nil keeps none, and a restart reads the whole changelog.
+    public var checkpoint: CheckpointConfiguration?
     /// Input topics, for lag.
     public var eventTopics: [String] = []
     /// A bug for the simulation to find.
@@ -90,6 +92,12 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var inputs: [InputRecord] = []
     var producedHeaders: [HeaderView] = []
     var positions = PartitionPositions()
+    /// Partitions that a take-over has begun to restore.
+    var unrestored: Set<Int32> = []
+    /// Partitions whose rows came from a checkpoint, so that its claim goes on.
+    var keptClaims: Set<Int32> = []
+    /// The checkpoints being kept; nil where none are.
+    var checkpoints: CheckpointKeeper?
     var transaction = OpenTransaction()
     var waits = Backoff()
     /// What the last poll brought, until it is dealt with: a fault may come between, and no poll
@@ -135,6 +143,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         self.mailbox = mailbox
         self.configuration = configuration
         self.report = report
+        checkpoints = configuration.checkpoint.map(CheckpointKeeper.init)
     }
 
     /// Runs until it is told to stop or a fault ends it.
@@ -181,6 +190,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     private mutating func close() {
         publishStatus(force: true)
         answerCommands(.failure(.unknownOutcome))
+        checkpoints?.writer.close()
         mailbox.close()
         log.close()
         board.move(to: .stopped, atMilliseconds: clock.wallMilliseconds())
@@ -202,6 +212,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try learn()
         try obey()
         if isCommitDue { try commit() }
+        keepCheckpoints()
     }
 
     private mutating func poll() throws(LoopFault) -> PollResult {
@@ -375,12 +386,12 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         if board.current.state != .draining {
             board.move(to: .draining, atMilliseconds: clock.wallMilliseconds())
         }
-        guard transaction.isOpen else { return .drained }
         do throws(LoopFault) {
-            try commit()
-            return .drained
+            if transaction.isOpen { try commit() }
         } catch {
-            return recover(from: error) ?? .drained
+            if let end = recover(from: error) { return end }
         }
+        finishCheckpoints()
+        return .drained
     }
 }

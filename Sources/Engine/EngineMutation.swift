@@ -10,4 +10,6 @@ package enum EngineMutation: String, Sendable, CaseIterable {
     case pendingLayerKept
     /// A restore ends where nothing more is stable, though the high watermark is not reached.
     case restoreEndsAtStable
+    /// A checkpoint says that it holds records that were written while it was copied.
+    case checkpointOffsetAhead
 }

@@ -53,6 +53,24 @@ public struct EngineStatus: Sendable {
         public init() {}
     }
 
+    /// The local checkpoints.
+    public struct Checkpoint: Sendable, Equatable {
+        /// When the offsets of the last round were noted, in milliseconds since 1970; nil before
+        /// one was written.
+        public var notedAtMilliseconds: Int64?
+        /// Bytes of the last round.
+        public var bytes = 0
+        /// Rounds given up, a full disk say.
+        public var failures = 0
+        /// Partitions restored from a checkpoint and the tail of the changelog.
+        public var restoredPartitions = 0
+        /// Partitions restored from the whole changelog though checkpoints are kept.
+        public var ignoredPartitions = 0
+
+        /// Creates one of nothing.
+        public init() {}
+    }
+
     /// A segment, for people.
     public struct Segment: Sendable, Equatable {
         /// Stable id, 1 or more.
@@ -168,6 +186,8 @@ public struct EngineStatus: Sendable {
     public fileprivate(set) var lastTurn: ContinuousClock.Instant
     /// Partitions that the group gave us, ascending.
     public var assignedPartitions: [Int32] = []
+    /// Of the partitions' checkpoints.
+    public var checkpoint = Checkpoint()
     /// Of the assigned partitions' changelog.
     public var restore = RestoreProgress()
     /// Customers in the table.

@@ -142,9 +142,24 @@ public protocol TransactionalLog: ~Copyable {
     /// before. It may lie behind the last record: markers of transactions take offsets too.
     func reachedEnd(topicIndex: Int, partition: Int32) -> Int64?
 
-    /// Begins to read one partition of `topic` (changelog or model) from the start up to the high
-    /// watermark of this moment, read_committed.
-    mutating func beginRestore(of topic: LogTopic, partition: Int32) throws(LogError)
+    /// First offset and high watermark of a partition of `topic`, from the broker.
+    ///
+    /// While no transaction of ours is open, all that we have committed is before the upper bound.
+    mutating func bounds(of topic: LogTopic, partition: Int32) throws(LogError) -> Range<Int64>
+
+    /// How long the changelog keeps a tombstone once it was cleaned (`delete.retention.ms`), in
+    /// milliseconds, from the broker.
+    mutating func tombstoneRetentionMilliseconds() throws(LogError) -> Int64
+
+    /// Begins to read one partition of `topic` (changelog or model) from an offset, nil for the
+    /// start, up to the high watermark of this moment, read_committed.
+    ///
+    /// The offset must not be below the start of the partition.
+    mutating func beginRestore(
+        of topic: LogTopic,
+        partition: Int32,
+        from offset: Int64?
+    ) throws(LogError)
 
     /// Reads on in the restore that was begun.
     mutating func restore(
@@ -189,4 +204,11 @@ public protocol TransactionalLog: ~Copyable {
 
     /// Leaves the group and frees the clients. The log is of no use afterwards.
     mutating func close()
+}
+
+extension TransactionalLog where Self: ~Copyable {
+    /// Begins to read one partition of `topic` from its start.
+    public mutating func beginRestore(of topic: LogTopic, partition: Int32) throws(LogError) {
+        try beginRestore(of: topic, partition: partition, from: nil)
+    }
 }

@@ -135,6 +135,9 @@ extension SegmentationCore {
             table.undo.clear()
         }
         table.suppressed = table.suppressed.filter { $0.value.partition != partition }
+        if partitionClocks.indices.contains(Int(partition)) {
+            partitionClocks[Int(partition)] = Int64.min
+        }
     }
 }
 

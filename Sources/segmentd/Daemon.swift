@@ -124,6 +124,30 @@ struct Daemon {
                     "customers": "\(customers)", "restore_ms": "\(milliseconds)",
                 ]
             )
+        case .restoredCheckpoint(let partition, let rows, let offset):
+            logger.info(
+                "restoring from checkpoint and the tail of the changelog",
+                metadata: [
+                    "partition": "\(partition)", "rows": "\(rows)", "tail_from": "\(offset)",
+                ]
+            )
+        case .ignoredCheckpoint(let partition, let reason):
+            logger.info(
+                "restoring from the whole changelog: \(reason)",
+                metadata: ["partition": "\(partition)"]
+            )
+        case .wroteCheckpoints(let partitions, let bytes, let milliseconds):
+            logger.info(
+                "checkpoint written",
+                metadata: [
+                    "partitions": "\(partitions)", "bytes": "\(bytes)",
+                    "write_ms": "\(milliseconds)",
+                ]
+            )
+        case .checkpointFailed(let reason):
+            logger.warning(
+                "\(reason); the checkpoint before stays, and the next round tries again"
+            )
         case .revoked(let partitions):
             logger.info(
                 "revoked",

@@ -37,6 +37,59 @@ extension LogHarness where Log: ~Copyable {
         live.close()
     }
 
+    /// What was committed is before the end that is asked for between two transactions; a restore
+    /// from there brings what comes later, and nothing at all before anything does.
+    func checkTail() throws {
+        var log = try makeReadyLog("worker")
+        func commit(_ value: String) throws {
+            try log.beginTransaction()
+            try produce(.changelog, value, &log)
+            try log.sendOffsets([PartitionOffset(topicIndex: 0, partition: 0, offset: 1)])
+            try retrying { () throws(LogError) in try log.commitTransaction() }
+        }
+        func bounds() throws -> Range<Int64> {
+            var found: Range<Int64> = 0..<0
+            try retrying { () throws(LogError) in
+                found = try log.bounds(of: .changelog, partition: 0)
+            }
+            return found
+        }
+        #expect(try bounds() == 0..<0)
+        try commit("early")
+        let noted = try bounds()
+        #expect(noted.lowerBound == 0)
+        // The record and, once it is written, the marker of its transaction.
+        #expect((1...2).contains(noted.upperBound))
+        try commit("late")
+        #expect(try bounds().upperBound > noted.upperBound)
+        #expect(try tail(from: noted.upperBound, &log) == ["late"])
+        let end = try bounds().upperBound
+        #expect(try tail(from: end, &log) == [])
+        #expect(try restored(.changelog, partition: 0, &log).map(\.valueText) == ["early", "late"])
+        var retention: Int64 = 0
+        try retrying { () throws(LogError) in
+            retention = try log.tombstoneRetentionMilliseconds()
+        }
+        #expect(retention == 86_400_000)
+        log.close()
+    }
+
+    private func tail(from offset: Int64, _ log: inout Log) throws -> [String] {
+        try retrying { () throws(LogError) in
+            try log.beginRestore(of: .changelog, partition: 0, from: offset)
+        }
+        var batch = RecordBatch()
+        var found: [String] = []
+        for _ in 0..<pollCountMax {
+            let progress = try log.restore(into: &batch, timeoutMilliseconds: pollMilliseconds)
+            for record in batch.records {
+                found.append(String(decoding: batch.bytes[record.value ?? 0..<0], as: UTF8.self))
+            }
+            if progress.isComplete { return found }
+        }
+        throw NeverCame(what: "the end of the tail")
+    }
+
     /// Waits until partition 0 of the changelog has a record, committed or not.
     private func waitUntilSent(_ log: inout Log) throws {
         var batch = RecordBatch()

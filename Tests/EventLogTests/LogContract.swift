@@ -46,6 +46,7 @@ enum LogPromise: String, CaseIterable, Sendable {
     case abortHidesRecordsAndKeepsOffsets
     case olderProducerIsFenced
     case restoreWaitsForADeadProducersTransaction
+    case tailIsReadFromItsOffset
     case pendingOffsetsAreAwaited
     case rewindAfterAbortRedelivers
     case rebalanceTakesBeforeItGives
@@ -62,6 +63,7 @@ enum LogPromise: String, CaseIterable, Sendable {
         case .abortHidesRecordsAndKeepsOffsets: try harness.checkAbort()
         case .olderProducerIsFenced: try harness.checkFencing()
         case .restoreWaitsForADeadProducersTransaction: try harness.checkRestore()
+        case .tailIsReadFromItsOffset: try harness.checkTail()
         case .pendingOffsetsAreAwaited: try harness.checkPendingOffsets()
         case .rewindAfterAbortRedelivers: try harness.checkRewind()
         case .rebalanceTakesBeforeItGives: try harness.checkRebalance()

@@ -20,6 +20,8 @@ struct ModelBrokerFaultTests {
         _ = try shop.poll(&log)
         _ = try log.partitionCount(of: .changelog)
         let offsets = try log.committedOffsets(of: [0, 1])
+        _ = try log.tombstoneRetentionMilliseconds()
+        _ = try log.bounds(of: .changelog, partition: 0)
         try log.beginRestore(of: .changelog, partition: 0)
         _ = try log.restore(into: &batch, timeoutMilliseconds: 0)
         _ = try log.endOffset(topicIndex: 0, partition: 0)

@@ -10,8 +10,11 @@ enum FaultDraw {
         .unavailable(calls: 3), .unavailable(calls: 40), .stall(milliseconds: 15_000),
     ]
 
-    /// Calls that a commit loop makes; `partitionCount` belongs to the start of the process.
-    static let methods = LogMethod.allCases.filter { $0 != .partitionCount }
+    /// Calls that a commit loop makes; `partitionCount` belongs to the start of the process, and
+    /// what a checkpoint asks for has runs of its own.
+    static let methods = LogMethod.allCases.filter {
+        ![.partitionCount, .bounds, .tombstoneRetention].contains($0)
+    }
 
     /// Three to eight faults, each at a call that a run is likely to come to.
     static func entries(_ random: inout SplitMix64) -> [FaultPlan.Entry] {
@@ -52,7 +55,8 @@ enum FaultDraw {
         case .initTransactions, .committedOffsets: 2
         case .abortTransaction, .releaseAssignment: 2
         case .startConsuming, .endOffset, .beginRestore, .restore: 4
-        case .partitionCount: 1
+        case .bounds: 4
+        case .partitionCount, .tombstoneRetention: 1
         case .poll: 60
         case .beginTransaction, .sendOffsets, .commitTransaction: 20
         case .produce: 300

@@ -15,9 +15,11 @@ final class SimulatedWorker {
         instance: String,
         plan: FaultPlan,
         model: SegmentModel?,
-        configuration: CommitLoopConfiguration
+        configuration: CommitLoopConfiguration,
+        checkpoints: MemoryCheckpoints? = nil
     ) {
         var configuration = configuration
+        configuration.checkpoint = checkpoints?.configuration(instance: instance)
         configuration.isModelGiven = model != nil
         configuration.eventTopics = [SimulationInput.eventTopic]
         loop = CommitLoop(
@@ -38,7 +40,7 @@ final class SimulatedWorker {
             board: StatusBoard(sinceMilliseconds: broker.clock.wallMilliseconds()),
             mailbox: mailbox,
             configuration: configuration,
-            report: { _ in }
+            report: { report in checkpoints?.note(report) }
         )
     }
 

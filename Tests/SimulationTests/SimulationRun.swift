@@ -22,6 +22,8 @@ struct SimulationRun {
         var recordsBefore = 0
         /// Chance that a living worker is told to stop at a turn, in thousandths.
         var stopsPerMille = 0
+        /// Disks of the workers, by instance; a worker without one keeps no checkpoints.
+        var checkpoints: [String: MemoryCheckpoints] = [:]
         /// Seed of the interleaving.
         var seed: UInt64
     }
@@ -90,12 +92,15 @@ struct SimulationRun {
         guard let worker = workers[index] else {
             let place = plan.isRelay ? min(starts, plan.instances.count - 1) : index
             starts += 1
+            let disk = plan.checkpoints[plan.instances[place]]
+            disk?.age(&random)
             workers[index] = SimulatedWorker(
                 broker: broker,
                 instance: plan.instances[place],
                 plan: plan.faults,
                 model: plan.model,
-                configuration: plan.loop
+                configuration: plan.loop,
+                checkpoints: disk
             )
             return
         }

@@ -3,6 +3,7 @@
 /// `knownEndOffset` and `close` ask nobody and are left out.
 public enum LogMethod: String, Sendable, Hashable, CaseIterable {
     case initTransactions, poll, committedOffsets, endOffset, beginRestore, restore, partitionCount
+    case bounds, tombstoneRetention
     case startConsuming, releaseAssignment
     case beginTransaction, produce, sendOffsets, commitTransaction, abortTransaction
 

@@ -25,6 +25,9 @@ public final class ModelBroker: Sendable {
         /// Time that every call of a log takes, in microseconds; 1 or more, else a loop that asks
         /// the clock would never end.
         public var callMicroseconds = 20
+        /// What the broker says of how long it keeps tombstones, in milliseconds; `compact` drops
+        /// them whenever it is told to.
+        public var tombstoneRetentionMilliseconds: Int64 = 86_400_000
 
         /// Creates the defaults.
         public init() {}

@@ -121,14 +121,40 @@ extension ModelLog {
     }
 
     /// Begins to read a partition up to its present high watermark, as `TransactionalLog` says.
-    public mutating func beginRestore(of topic: LogTopic, partition: Int32) throws(LogError) {
+    public mutating func beginRestore(
+        of topic: LogTopic,
+        partition: Int32,
+        from offset: Int64?
+    ) throws(LogError) {
         try perform(.beginRestore) { (log) throws(LogError) in
             let name = log.configuration.name(of: topic)
             let target = log.broker.highWatermark(name, partition: partition)
+            let start = offset ?? 0
             log.restoring = Restoring(
                 place: TopicPlace(topic: name, partition: partition),
-                progress: RestoreProgress(position: 0, target: target, isComplete: target == 0)
+                progress: RestoreProgress(
+                    position: start,
+                    target: target,
+                    isComplete: start >= target
+                )
             )
+        }
+    }
+
+    /// Zero and the present high watermark: nothing is ever cut off at the start here.
+    public mutating func bounds(
+        of topic: LogTopic,
+        partition: Int32
+    ) throws(LogError) -> Range<Int64> {
+        try perform(.bounds) { (log) throws(LogError) in
+            0..<log.broker.highWatermark(log.configuration.name(of: topic), partition: partition)
+        }
+    }
+
+    /// As the broker's settings say.
+    public mutating func tombstoneRetentionMilliseconds() throws(LogError) -> Int64 {
+        try perform(.tombstoneRetention) { (log) throws(LogError) in
+            log.broker.settings.tombstoneRetentionMilliseconds
         }
     }
 

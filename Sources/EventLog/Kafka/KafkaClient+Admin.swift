@@ -75,6 +75,65 @@ extension KafkaClient {
         return refused
     }
 
+    /// One setting of a topic as it is in force.
+    ///
+    /// - Parameters:
+    ///   - key: name of the setting.
+    ///   - topic: the topic.
+    ///   - timeoutMilliseconds: how long the broker may take.
+    /// - Returns: its value, nil where the broker does not name it.
+    /// - Throws: `LogError`, also when the broker does not let us read settings.
+    func setting(
+        _ key: String,
+        of topic: String,
+        timeoutMilliseconds: Int32
+    ) throws(LogError) -> String? {
+        let operation = "read \(key) of topic \(topic)"
+        guard let queue = unsafe rd_kafka_queue_new(handle) else { return nil }
+        defer { unsafe rd_kafka_queue_destroy(queue) }
+        guard
+            let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic),
+            let options = unsafe rd_kafka_AdminOptions_new(
+                handle,
+                RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS
+            )
+        else { return nil }
+        defer {
+            unsafe rd_kafka_AdminOptions_destroy(options)
+            unsafe rd_kafka_ConfigResource_destroy(resource)
+        }
+        unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+        var resources: [OpaquePointer?] = unsafe [resource]
+        unsafe rd_kafka_DescribeConfigs(handle, &resources, 1, options, queue)
+        guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 2_000) else {
+            throw KafkaError.make(RD_KAFKA_RESP_ERR__TIMED_OUT, operation: operation)
+        }
+        defer { unsafe rd_kafka_event_destroy(event) }
+        var code = unsafe rd_kafka_event_error(event)
+        var count = 0
+        let result = unsafe rd_kafka_event_DescribeConfigs_result(event)
+        let rows = unsafe rd_kafka_DescribeConfigs_result_resources(result, &count)
+        let row = unsafe count > 0 ? rows?[0] : nil
+        if code == RD_KAFKA_RESP_ERR_NO_ERROR, let row = unsafe row {
+            code = unsafe rd_kafka_ConfigResource_error(row)
+        }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR else {
+            throw KafkaError.make(code, operation: operation)
+        }
+        noteAnswer()
+        guard let row = unsafe row else { return nil }
+        let entries = unsafe rd_kafka_ConfigResource_configs(row, &count)
+        for index in 0..<count {
+            guard let entry = unsafe entries?[index],
+                let name = unsafe rd_kafka_ConfigEntry_name(entry),
+                unsafe String(cString: name) == key,
+                let value = unsafe rd_kafka_ConfigEntry_value(entry)
+            else { continue }
+            return unsafe String(cString: value)
+        }
+        return nil
+    }
+
     private static func request(_ topic: NewTopic) throws(LogError) -> OpaquePointer {
         var words = [CChar](repeating: 0, count: 256)
         let made = unsafe rd_kafka_NewTopic_new(

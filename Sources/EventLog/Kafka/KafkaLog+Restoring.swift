@@ -1,18 +1,40 @@
 internal import CLibrdkafka
 
 extension KafkaLog {
-    /// Begins to read one partition from its start up to the high watermark of this moment.
+    /// Begins to read one partition from an offset, nil for its start, up to the high watermark of
+    /// this moment.
     ///
     /// - Throws: `LogError`; `.retry` while the partition has no leader or the broker is away.
     public mutating func beginRestore(
         of topic: LogTopic,
-        partition: Int32
+        partition: Int32,
+        from offset: Int64?
     ) throws(LogError) {
-        let name = configuration.name(of: topic)
-        if let restorer { return try restorer.begin(name, partition) }
+        try madeRestorer().begin(configuration.name(of: topic), partition, from: offset)
+    }
+
+    /// First offset and high watermark of a partition of a topic that we write to.
+    ///
+    /// - Throws: `LogError`; `.retry` while the partition has no leader or the broker is away.
+    public mutating func bounds(
+        of topic: LogTopic,
+        partition: Int32
+    ) throws(LogError) -> Range<Int64> {
+        try madeRestorer().bounds(configuration.name(of: topic), partition)
+    }
+
+    /// `delete.retention.ms` of the changelog.
+    ///
+    /// - Throws: `LogError`; `.restartProcess` where the broker does not let us read it.
+    public mutating func tombstoneRetentionMilliseconds() throws(LogError) -> Int64 {
+        try madeRestorer().retention(configuration.changelogTopic)
+    }
+
+    private mutating func madeRestorer() throws(LogError) -> KafkaRestorer {
+        if let restorer { return restorer }
         let made = try KafkaRestorer(configuration)
         restorer = made
-        try made.begin(name, partition)
+        return made
     }
 
     /// Reads on, up to 20,000 records or 8 MiB; waits for the first of them only.
@@ -28,7 +50,8 @@ extension KafkaLog {
     }
 }
 
-/// Reads one partition at a time from its start to the high watermark of the beginning.
+/// Reads one partition at a time, from its start or an offset, to the high watermark of the
+/// beginning.
 ///
 /// Two clients, created once: the reader is read_committed, and would be told the last stable
 /// offset when asked for the end, which an open transaction of a dead worker holds back. The high
@@ -61,27 +84,44 @@ final class KafkaRestorer {
         )
     }
 
-    /// Takes the high watermark and begins at the start.
+    /// Takes the high watermark and begins at an offset, nil for the start.
     ///
     /// Whatever was under way before is dropped.
-    func begin(_ topic: String, _ partition: Int32) throws(LogError) {
+    func begin(_ topic: String, _ partition: Int32, from offset: Int64?) throws(LogError) {
         name = topic
         self.partition = partition
         try reader.assign(nil)
-        let offsets = try asker.watermarks(
-            of: topic,
-            partition: partition,
-            timeoutMilliseconds: 5_000
-        )
+        let offsets = try bounds(topic, partition)
+        let start = offset ?? offsets.lowerBound
         progress = RestoreProgress(
-            position: offsets.lowerBound,
+            position: start,
             target: offsets.upperBound,
-            isComplete: offsets.isEmpty
+            isComplete: start >= offsets.upperBound
         )
         guard !progress.isComplete else { return }
         let list = PartitionList(capacity: 1)
-        list.add(topic, partition, offset: Int64(RD_KAFKA_OFFSET_BEGINNING))
+        list.add(topic, partition, offset: offset ?? Int64(RD_KAFKA_OFFSET_BEGINNING))
         try reader.assign(list)
+    }
+
+    /// First offset and high watermark.
+    func bounds(_ topic: String, _ partition: Int32) throws(LogError) -> Range<Int64> {
+        try asker.watermarks(of: topic, partition: partition, timeoutMilliseconds: 5_000)
+    }
+
+    /// `delete.retention.ms` of a topic.
+    func retention(_ topic: String) throws(LogError) -> Int64 {
+        let key = "delete.retention.ms"
+        let value = try asker.setting(key, of: topic, timeoutMilliseconds: 5_000)
+        guard let milliseconds = value.flatMap({ Int64($0) }) else {
+            throw LogError(
+                remedy: .restartProcess,
+                operation: "read \(key) of topic \(topic)",
+                code: "NO_VALUE",
+                reason: value.map { "\($0) is no number" } ?? "the broker does not tell it"
+            )
+        }
+        return milliseconds
     }
 
     /// Fills a batch; waits for its first record only.
