@@ -22,6 +22,9 @@ public protocol CheckpointFiles: Sendable {
     /// Removes the published file, where there is one.
     func remove(_ partition: Int32) throws(CheckpointFault)
 
+    /// Partitions that have a published file.
+    func published() throws(CheckpointFault) -> [Int32]
+
     /// Reads from the published file.
     ///
     /// - Parameters:

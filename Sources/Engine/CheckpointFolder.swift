@@ -40,6 +40,7 @@ public struct CheckpointFolder: CheckpointFiles {
         }
     }
 
+    private static let suffix = ".checkpoint"
     private static let temporary = ".new"
 
     /// A name as a file's: letters, digits, dash and underscore stay, all else is written as %XX.
@@ -59,7 +60,7 @@ public struct CheckpointFolder: CheckpointFiles {
     /// The folder.
     public var place: String { folder }
 
-    private func path(_ partition: Int32) -> String { "\(folder)/\(partition).checkpoint" }
+    private func path(_ partition: Int32) -> String { "\(folder)/\(partition)\(Self.suffix)" }
 
     /// Creates an empty file under the temporary name.
     public func begin(_ partition: Int32) throws(CheckpointFault) {
@@ -114,6 +115,21 @@ public struct CheckpointFolder: CheckpointFiles {
     /// Removes the file.
     public func remove(_ partition: Int32) throws(CheckpointFault) {
         try Self.unlinkIfThere(path(partition))
+    }
+
+    /// Partitions with a file under its own name, ascending.
+    public func published() throws(CheckpointFault) -> [Int32] {
+        do {
+            return try FileManager.default.contentsOfDirectory(atPath: folder)
+                .filter { $0.hasSuffix(Self.suffix) }
+                .compactMap { Int32($0.dropLast(Self.suffix.count)) }
+                .sorted()
+        } catch {
+            throw CheckpointFault(
+                operation: "list the checkpoint folder \(folder)",
+                reason: error.localizedDescription
+            )
+        }
     }
 
     /// Reads from the file.

@@ -11,12 +11,16 @@ final class CheckpointWriter: Sendable {
         case publish(Int32)
         case discard(Int32)
         case remove(Int32)
+        /// Removes the files of all partitions but these.
+        case keepOnly(Set<Int32>)
 
+        /// Whose file; -1 where it is about several.
         var partition: Int32 {
             switch self {
             case .begin(let partition), .append(let partition, _), .publish(let partition),
                 .discard(let partition), .remove(let partition):
                 partition
+            case .keepOnly: -1
             }
         }
     }
@@ -135,13 +139,17 @@ final class CheckpointWriter: Sendable {
                 state.withLock { $0.bytes[partition] = nil }
                 try files.discard(partition)
             case .remove: try files.remove(partition)
+            case .keepOnly(let owned):
+                for other in try files.published() where !owned.contains(other) {
+                    try files.remove(other)
+                }
             }
         } catch {
             state.withLock { state in
                 state.bytes[partition] = nil
                 state.outcomes.append(.failed(partition, error))
             }
-            discard(partition)
+            if partition >= 0 { discard(partition) }
         }
     }
 

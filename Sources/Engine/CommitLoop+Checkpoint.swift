@@ -94,6 +94,7 @@ extension CommitLoop where Log: ~Copyable {
         _ = keeper.writer.takeOutcomes()
         keeper.writtenBytes.removeAll()
         keeper.unpublished = Set(round.partitions)
+        keeper.writer.submit(.keepOnly(positions.partitions))
         for partition in round.partitions { keeper.writer.submit(.begin(partition)) }
         keeper.round = round
         return true
@@ -150,7 +151,10 @@ extension CommitLoop where Log: ~Copyable {
         keeper.round = nil
     }
 
-    /// Partitions that others take over: what is on the disk is of no use any more.
+    /// Partitions that are given back: nothing more of them is written.
+    ///
+    /// The published file stays for now, for most of them come back at once; whether somebody else
+    /// has owned them is told by the claim. The next round removes it where they did not come back.
     mutating func dropCheckpoints(of partitions: [Int32]) {
         guard var keeper = checkpoints.take() else { return }
         defer { checkpoints = keeper }
@@ -158,7 +162,6 @@ extension CommitLoop where Log: ~Copyable {
             keeper.round?.leaveOut(partition)
             keeper.unpublished.remove(partition)
             keeper.writer.submit(.discard(partition))
-            keeper.writer.submit(.remove(partition))
         }
         if keeper.round?.partitions.isEmpty == true { keeper.round = nil }
     }
