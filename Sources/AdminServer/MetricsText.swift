@@ -40,7 +40,30 @@ enum MetricsText {
         text.metric(MetricNames.assignedPartitions, status.assignedPartitions.count)
         text.metric(MetricNames.restoreDone, Int(status.restore.done))
         text.metric(MetricNames.restoreTarget, Int(status.restore.target))
+        writeCheckpoint(status.checkpoint, wallMilliseconds, &text)
         text.metric(MetricNames.customers, status.customers)
+    }
+
+    private static func writeCheckpoint(
+        _ checkpoint: EngineStatus.Checkpoint,
+        _ wallMilliseconds: Int64,
+        _ text: inout MetricsWriter
+    ) {
+        text.metric(
+            MetricNames.restoredPartitions,
+            by: [
+                "checkpoint": checkpoint.restoredPartitions,
+                "changelog": checkpoint.ignoredPartitions,
+            ]
+        )
+        if let noted = checkpoint.notedAtMilliseconds {
+            text.metric(
+                MetricNames.checkpointAge,
+                max(0, Double(wallMilliseconds - noted) / 1000)
+            )
+            text.metric(MetricNames.checkpointBytes, checkpoint.bytes)
+        }
+        text.metric(MetricNames.checkpointFailures, checkpoint.failures)
     }
 
     private static func writeCounters(_ status: EngineStatus, _ text: inout MetricsWriter) {

@@ -21,6 +21,13 @@ enum StatusJSON {
             "restore": .object([
                 "done": .integer(status.restore.done), "target": .integer(status.restore.target),
             ]),
+            "checkpoint": .object([
+                "noted_at": .optional(status.checkpoint.notedAtMilliseconds),
+                "bytes": .integer(Int64(status.checkpoint.bytes)),
+                "failures": .integer(Int64(status.checkpoint.failures)),
+                "restored_from_checkpoint": .integer(Int64(status.checkpoint.restoredPartitions)),
+                "restored_from_changelog": .integer(Int64(status.checkpoint.ignoredPartitions)),
+            ]),
             "customers": .integer(Int64(status.customers)),
             "records": .integer(Int64(status.records)),
             "events": .counts(status.eventsByType),

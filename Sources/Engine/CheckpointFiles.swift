@@ -19,11 +19,11 @@ public protocol CheckpointFiles: Sendable {
     /// Drops the file that was begun, where there is one.
     func discard(_ partition: Int32) throws(CheckpointFault)
 
-    /// Removes the published file, where there is one.
+    /// Removes what there is of a partition, published or begun.
     func remove(_ partition: Int32) throws(CheckpointFault)
 
-    /// Partitions that have a published file.
-    func published() throws(CheckpointFault) -> [Int32]
+    /// Partitions that have a file, published or begun.
+    func partitions() throws(CheckpointFault) -> [Int32]
 
     /// Reads from the published file.
     ///

@@ -7,37 +7,14 @@ import Glibc
 public struct CheckpointFolder: CheckpointFiles {
     private let folder: String
 
-    /// Creates the folder where it is missing, for this user alone, and drops what a dead process
-    /// was writing.
+    /// Names the folder; it is made, for this user alone, when there is something to write.
     ///
     /// - Parameters:
     ///   - stateDirectory: `state.directory`.
     ///   - group: consumer group.
     ///   - instance: name of the worker within it.
-    /// - Throws: `CheckpointFault` when the folder cannot be made or read.
-    public init(
-        stateDirectory: String,
-        group: String,
-        instance: String
-    ) throws(CheckpointFault) {
-        let name = Self.fileName(group) + "." + Self.fileName(instance)
-        folder = stateDirectory + "/checkpoint/" + name
-        do {
-            try FileManager.default.createDirectory(
-                atPath: folder,
-                withIntermediateDirectories: true,
-                attributes: [.posixPermissions: 0o700]
-            )
-            for file in try FileManager.default.contentsOfDirectory(atPath: folder)
-            where file.hasSuffix(Self.temporary) {
-                try FileManager.default.removeItem(atPath: folder + "/" + file)
-            }
-        } catch {
-            throw CheckpointFault(
-                operation: "use the checkpoint folder \(folder)",
-                reason: error.localizedDescription
-            )
-        }
+    public init(stateDirectory: String, group: String, instance: String) {
+        folder = "\(stateDirectory)/checkpoint/\(Self.fileName(group)).\(Self.fileName(instance))"
     }
 
     private static let suffix = ".checkpoint"
@@ -64,6 +41,18 @@ public struct CheckpointFolder: CheckpointFiles {
 
     /// Creates an empty file under the temporary name.
     public func begin(_ partition: Int32) throws(CheckpointFault) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: folder,
+                withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700]
+            )
+        } catch {
+            throw CheckpointFault(
+                operation: "make the checkpoint folder \(folder) (state.directory)",
+                reason: error.localizedDescription
+            )
+        }
         try discard(partition)
         let path = path(partition) + Self.temporary
         let file = unsafe open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
@@ -112,18 +101,24 @@ public struct CheckpointFolder: CheckpointFiles {
         try Self.unlinkIfThere(path(partition) + Self.temporary)
     }
 
-    /// Removes the file.
+    /// Removes the file under either name.
     public func remove(_ partition: Int32) throws(CheckpointFault) {
+        try discard(partition)
         try Self.unlinkIfThere(path(partition))
     }
 
-    /// Partitions with a file under its own name, ascending.
-    public func published() throws(CheckpointFault) -> [Int32] {
+    /// Partitions with a file under either name, ascending.
+    public func partitions() throws(CheckpointFault) -> [Int32] {
+        guard FileManager.default.fileExists(atPath: folder) else { return [] }
         do {
-            return try FileManager.default.contentsOfDirectory(atPath: folder)
-                .filter { $0.hasSuffix(Self.suffix) }
-                .compactMap { Int32($0.dropLast(Self.suffix.count)) }
-                .sorted()
+            let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            let found = names.compactMap { name -> Int32? in
+                let published =
+                    name.hasSuffix(Self.temporary) ? name.dropLast(Self.temporary.count) : name[...]
+                guard published.hasSuffix(Self.suffix) else { return nil }
+                return Int32(published.dropLast(Self.suffix.count))
+            }
+            return Set(found).sorted()
         } catch {
             throw CheckpointFault(
                 operation: "list the checkpoint folder \(folder)",

@@ -140,7 +140,7 @@ final class CheckpointWriter: Sendable {
                 try files.discard(partition)
             case .remove: try files.remove(partition)
             case .keepOnly(let owned):
-                for other in try files.published() where !owned.contains(other) {
+                for other in try files.partitions() where !owned.contains(other) {
                     try files.remove(other)
                 }
             }

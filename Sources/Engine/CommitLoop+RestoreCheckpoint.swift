@@ -29,17 +29,23 @@ extension CommitLoop where Log: ~Copyable {
         claim: String?
     ) throws(LoopFault) -> Int64? {
         keptClaims.remove(partition)
-        guard let keeper = checkpoints else { return nil }
+        guard let keeper = checkpoints else {
+            board.update { $0.checkpoint.ignoredPartitions += 1 }
+            return nil
+        }
         var rows = 0
         do throws(CheckpointRefusal) {
             try awaitWriter(keeper.writer)
-            var loader = try CheckpointLoader(keeper.configuration.files, partition)
-            try check(loader.header, keeper.configuration, claim: claim)
+            var reader = try CheckpointReader(
+                keeper.configuration.files,
+                partition: partition
+            )
+            try check(reader.header, keeper.configuration, claim: claim)
             let limits = try limits(of: partition)
-            try check(loader.header, limits)
-            while let entries = try loader.next() {
+            try check(reader.header, limits)
+            while let entries = try reader.next() {
                 do throws(CheckpointFailure) {
-                    try core.restoreBlock(loader.payload, entries: entries, partition: partition)
+                    try core.restoreBlock(reader.payload, entries: entries, partition: partition)
                 } catch {
                     throw CheckpointRefusal(reason: error.description)
                 }
@@ -49,7 +55,7 @@ extension CommitLoop where Log: ~Copyable {
                 board.update { $0.customers = count }
             }
             keptClaims.insert(partition)
-            let offset = loader.header.offset
+            let offset = reader.header.offset
             report(.restoredCheckpoint(partition: partition, rows: rows, offset: offset))
             board.update { $0.checkpoint.restoredPartitions += 1 }
             return offset
@@ -128,7 +134,7 @@ extension CommitLoop where Log: ~Copyable {
                     + "delete.retention.ms (\(limits.retention)): tombstones may have gone"
             )
         }
-        guard age >= -CheckpointLoader.clockToleranceMilliseconds else {
+        guard age >= -CheckpointReader.clockToleranceMilliseconds else {
             throw CheckpointRefusal(
                 reason: "its checkpoint is \(-age / 1000) s from the future: set the clock"
             )
@@ -144,95 +150,6 @@ extension CommitLoop where Log: ~Copyable {
                 reason: "its checkpoint's offset \(header.offset) is behind the end of the "
                     + "changelog (\(limits.bounds.upperBound)), which is another one then"
             )
-        }
-    }
-}
-
-/// Why a checkpoint is not used.
-struct CheckpointRefusal: Error {
-    var reason: String
-    /// What a broker said, where another try may help.
-    var fault: LogError?
-}
-
-/// Reads a checkpoint from its file, frame by frame.
-struct CheckpointLoader {
-    /// How far the clock may have gone back since a checkpoint was written.
-    static let clockToleranceMilliseconds: Int64 = 60_000
-
-    private let files: any CheckpointFiles
-    private let partition: Int32
-    private var decoder: CheckpointDecoder
-    private var position: Int
-    private var head: [UInt8] = []
-    /// The block that `next` has checked.
-    private(set) var payload: [UInt8] = []
-
-    /// What the file belongs to.
-    var header: CheckpointHeader { decoder.header }
-
-    /// Reads the header.
-    init(_ files: any CheckpointFiles, _ partition: Int32) throws(CheckpointRefusal) {
-        self.files = files
-        self.partition = partition
-        let count = CheckpointHeader.prefixBytes
-        guard try Self.read(files, partition, 0, count, &head) else {
-            throw CheckpointRefusal(reason: "there is no checkpoint of it")
-        }
-        do throws(CheckpointFailure) {
-            position = try CheckpointHeader.length(fromPrefix: head)
-        } catch {
-            throw CheckpointRefusal(reason: "its checkpoint is \(error)")
-        }
-        _ = try Self.read(files, partition, 0, position, &head)
-        do throws(CheckpointFailure) {
-            decoder = try CheckpointDecoder(header: head)
-        } catch {
-            throw CheckpointRefusal(reason: "its checkpoint is \(error)")
-        }
-        guard header.partition == partition else {
-            throw CheckpointRefusal(reason: "its checkpoint is of partition \(header.partition)")
-        }
-    }
-
-    /// Reads and checks the next block.
-    ///
-    /// - Returns: entries of the block, nil once the footer and the end have been seen.
-    mutating func next() throws(CheckpointRefusal) -> Int? {
-        _ = try Self.read(files, partition, position, CheckpointFrame.headBytes, &head)
-        do throws(CheckpointFailure) {
-            let frame = try decoder.frame(head: head)
-            position += CheckpointFrame.headBytes
-            // One byte more: nothing follows the footer.
-            let extra = frame.isFooter ? 1 : 0
-            try read(frame.payloadBytes + extra)
-            position += frame.payloadBytes
-            try decoder.check(frame, payload: payload)
-            return frame.isFooter ? nil : frame.entries
-        } catch {
-            throw CheckpointRefusal(reason: "its checkpoint is \(error)")
-        }
-    }
-
-    private mutating func read(_ count: Int) throws(CheckpointFailure) {
-        do throws(CheckpointRefusal) {
-            _ = try Self.read(files, partition, position, count, &payload)
-        } catch {
-            throw .row(error.reason)
-        }
-    }
-
-    private static func read(
-        _ files: any CheckpointFiles,
-        _ partition: Int32,
-        _ start: Int,
-        _ count: Int,
-        _ bytes: inout [UInt8]
-    ) throws(CheckpointRefusal) -> Bool {
-        do throws(CheckpointFault) {
-            return try files.read(partition, from: start, count: count, into: &bytes)
-        } catch {
-            throw CheckpointRefusal(reason: error.description)
         }
     }
 }

@@ -72,6 +72,31 @@ public enum MetricNames {
         .gauge,
         "Changelog offsets to pass by the restore of the present assignment."
     )
+    /// Restored partitions.
+    public static let restoredPartitions = MetricName(
+        "segmentd_restored_partitions_total",
+        .counter,
+        "Partitions restored from a checkpoint and the tail of the changelog, or from all of it.",
+        labels: ["source"]
+    )
+    /// Age of the checkpoints.
+    public static let checkpointAge = MetricName(
+        "segmentd_checkpoint_age_seconds",
+        .gauge,
+        "Time since the offsets of the last round of checkpoints were noted."
+    )
+    /// Size of the checkpoints.
+    public static let checkpointBytes = MetricName(
+        "segmentd_checkpoint_bytes",
+        .gauge,
+        "Bytes of the last round of checkpoints."
+    )
+    /// Failed rounds.
+    public static let checkpointFailures = MetricName(
+        "segmentd_checkpoint_failures_total",
+        .counter,
+        "Rounds of checkpoints given up, because of a full disk say."
+    )
     /// Customers.
     public static let customers = MetricName(
         "segmentd_customers",
@@ -239,8 +264,9 @@ public enum MetricNames {
     /// All of them, in the order of `/metrics`.
     public static let all: [MetricName] = [
         state, ready, turnAge, brokerDown, assignedPartitions, restoreDone, restoreTarget,
-        customers, records, events, duplicates, unmatchedReversals, rejections, outputs,
-        transactions, abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
+        restoredPartitions, checkpointAge, checkpointBytes, checkpointFailures, customers,
+        records, events, duplicates, unmatchedReversals, rejections, outputs, transactions,
+        abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
         segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
         quantisationError, quantisationDrift, churnReady,

@@ -64,7 +64,7 @@ public struct EngineStatus: Sendable {
         public var failures = 0
         /// Partitions restored from a checkpoint and the tail of the changelog.
         public var restoredPartitions = 0
-        /// Partitions restored from the whole changelog though checkpoints are kept.
+        /// Partitions restored from the whole changelog.
         public var ignoredPartitions = 0
 
         /// Creates one of nothing.

@@ -24,6 +24,33 @@ public struct CheckpointFrame: Equatable, Sendable {
     fileprivate var index: UInt64
     fileprivate var checksum: UInt64
 
+    /// Where keys and values of a checked block lie.
+    ///
+    /// - Parameters:
+    ///   - payload: the block's bytes.
+    ///   - count: its entries.
+    /// - Throws: `CheckpointFailure` when they do not add up.
+    /// - Returns: ranges of key and value of each entry.
+    package static func entries(
+        of payload: [UInt8],
+        count: Int
+    ) throws(CheckpointFailure) -> [(key: Range<Int>, value: Range<Int>)] {
+        var result: [(key: Range<Int>, value: Range<Int>)] = []
+        result.reserveCapacity(count)
+        var position = 0
+        for _ in 0..<count {
+            let keyStart = position + entryHeadBytes
+            guard keyStart <= payload.count else { throw .inconsistent }
+            let keyEnd = keyStart + Int(CheckpointBytes.read(payload, position, 2))
+            let end = keyEnd + Int(CheckpointBytes.read(payload, position + 2, 4))
+            guard keyEnd > keyStart, end <= payload.count else { throw .inconsistent }
+            result.append((keyStart..<keyEnd, keyEnd..<end))
+            position = end
+        }
+        guard position == payload.count else { throw .inconsistent }
+        return result
+    }
+
     fileprivate func seed(_ file: UInt64) -> UInt64 {
         let mark = isFooter ? Self.footerMark : Self.blockMark
         let lengths = StableHash.mix(file ^ (mark | UInt64(payloadBytes) << 32))

@@ -104,26 +104,18 @@ extension SegmentationCore {
         entries: Int,
         partition: Int32
     ) throws(CheckpointFailure) {
-        var position = 0
-        for _ in 0..<entries {
-            let keyStart = position + CheckpointFrame.entryHeadBytes
-            guard keyStart <= payload.count else { throw .inconsistent }
-            let keyEnd = keyStart + Int(CheckpointBytes.read(payload, position, 2))
-            let end = keyEnd + Int(CheckpointBytes.read(payload, position + 2, 4))
-            guard keyEnd > keyStart, end <= payload.count else { throw .inconsistent }
+        for entry in try CheckpointFrame.entries(of: payload, count: entries) {
             do throws(RestoreFailure) {
                 try restoreRow(
-                    key: keyStart..<keyEnd,
-                    value: keyEnd..<end,
+                    key: entry.key,
+                    value: entry.value,
                     bytes: payload,
                     partition: partition
                 )
             } catch {
                 throw .row(error.description)
             }
-            position = end
         }
-        guard position == payload.count else { throw .inconsistent }
     }
 
     /// Forgets what was restored of a partition, before `finishRestore`, so that it can be

@@ -177,6 +177,8 @@ extension ServiceConfiguration {
                 }
             },
             .text("state.directory", \.stateDirectory),
+            .duration("checkpoint.interval", \.checkpoint.intervalMilliseconds, or: "off"),
+            .integer("checkpoint.rows", \.checkpoint.rows, in: 1...1_000_000),
             .choice(
                 "log.level",
                 \.logLevel,

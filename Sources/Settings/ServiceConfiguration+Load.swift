@@ -117,6 +117,12 @@ extension ServiceConfiguration {
             "commit.interval",
             "must be at most 5s"
         )
+        // One that is older than half of the changelog's delete.retention.ms, a day, is not used.
+        rule(
+            (10_000...21_600_000).contains(checkpoint.intervalMilliseconds ?? 600_000),
+            "checkpoint.interval",
+            "must be 10s to 6h, or off"
+        )
         rule(stateDirectory.hasPrefix("/"), "state.directory", "must be an absolute path")
         let names = "must be 1 to 150 letters, digits, dots, underscores and dashes"
         rule(Self.isTopicName(kafka.group, limit: 150), "kafka.group", names)

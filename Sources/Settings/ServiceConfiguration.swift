@@ -28,6 +28,14 @@ package struct ServiceConfiguration: Sendable, Equatable {
         package var bytes = 8 * 1_048_576
     }
 
+    /// The local copies of the rows.
+    package struct Checkpoint: Sendable, Equatable {
+        /// Time between the starts of two, in milliseconds; nil keeps none.
+        package var intervalMilliseconds: Int64? = 600_000
+        /// Rows copied between two transactions, at most.
+        package var rows = 2_000
+    }
+
     /// What the core is told.
     package var segmentation = SegmentationConfiguration()
     /// How Kafka is reached, and the topics.
@@ -36,6 +44,8 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package var commit = Commit()
     /// Where health, metrics and questions are answered.
     package var admin = AdminConfiguration()
+    /// The local copies of the rows, in the folder below.
+    package var checkpoint = Checkpoint()
     /// Folder for files that may be lost at any time.
     package var stateDirectory = "/var/lib/segmentd"
     /// How a partition's clock goes on once its end has been reached.

@@ -42,6 +42,7 @@ struct Daemon {
         limits.clockAtEnd = configuration.clockAtEnd == .wall ? .wall : .hold
         limits.isModelGiven = model != nil
         limits.eventTopics = configuration.kafka.eventTopics
+        limits.checkpoint = configuration.checkpointConfiguration
         let log = configuration.kafka.logConfiguration(
             connection: limits.connection,
             logger: logger
@@ -179,6 +180,26 @@ struct Daemon {
                 ]
             )
         }
+    }
+}
+
+extension ServiceConfiguration {
+    /// How checkpoints are kept, nil where they are switched off.
+    var checkpointConfiguration: CheckpointConfiguration? {
+        guard let interval = checkpoint.intervalMilliseconds else { return nil }
+        var result = CheckpointConfiguration(
+            files: CheckpointFolder(
+                stateDirectory: stateDirectory,
+                group: kafka.group,
+                instance: kafka.instance
+            ),
+            group: kafka.group,
+            topic: kafka.changelogTopicName,
+            instance: kafka.instance
+        )
+        result.intervalMilliseconds = interval
+        result.rows = checkpoint.rows
+        return result
     }
 }
 

@@ -14,6 +14,10 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
         status.outputsByType["segment.changed"] = 12
         status.refitsByReason["drift"] = 2
         status.quantisationError = 1.25
+        status.checkpoint.notedAtMilliseconds = -2_500
+        status.checkpoint.bytes = 4_711
+        status.checkpoint.failures = 1
+        status.checkpoint.restoredPartitions = 5
         status.quantisationDrift = 0.5
         status.transactions = 3
         status.transactionDurations.add(seconds: 0.004)

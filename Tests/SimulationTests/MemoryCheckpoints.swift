@@ -128,7 +128,7 @@ final class MemoryCheckpoints: CheckpointFiles {
         state.withLock { $0.published[partition] = nil }
     }
 
-    func published() throws(CheckpointFault) -> [Int32] { files.keys.sorted() }
+    func partitions() throws(CheckpointFault) -> [Int32] { files.keys.sorted() }
 
     func read(
         _ partition: Int32,

@@ -75,6 +75,8 @@ struct DemoCommand: AsyncParsableCommand {
         if !set.contains(where: { $0.hasPrefix("admin.listen=") }) {
             loaded.admin.listen = ListenAddress(host: "127.0.0.1", port: 0)
         }
+        // Its broker ends with it: nothing is left that a checkpoint would belong to.
+        loaded.checkpoint.intervalMilliseconds = nil
         var logger = DaemonLogging.logger(level: .warning)
         logger.logLevel = .warning
         let addresses = DemoAddresses()
