@@ -30,10 +30,16 @@ enum Measure {
         return Double(parts.seconds) + Double(parts.attoseconds) / 1e18
     }
 
-    static func report(_ name: String, seconds: Double, events: Int, note: String = "") {
+    static func report(
+        _ name: String,
+        seconds: Double,
+        events: Int,
+        note: String = "",
+        unit: String = "events"
+    ) {
         let nanoseconds = String(format: "%8.0f", seconds * 1e9 / Double(events))
         let rate = String(format: "%12.0f", Double(events) / seconds)
         let padded = name.padding(toLength: 34, withPad: " ", startingAt: 0)
-        print("\(padded) \(nanoseconds) ns/event \(rate) events/s \(note)")
+        print("\(padded) \(nanoseconds) ns/\(unit.dropLast()) \(rate) \(unit)/s \(note)")
     }
 }

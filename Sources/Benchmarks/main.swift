@@ -3,25 +3,33 @@ import Foundation
 /// Options, by hand: this program is for the project's own engineers.
 struct Options {
     var events = 1_000_000
-    var customers = 100_000
+    var givenCustomers: Int?
     var rounds = 3
     var file: String?
+    /// Whether restores are all that is measured.
+    var restores = false
+
+    /// Customers of the events, or of the table that is restored.
+    var customers: Int { givenCustomers ?? (restores ? 1_000_000 : 100_000) }
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
         while let option = rest.popFirst() {
             switch option {
-            case "--small": (events, customers, rounds) = (20_000, 2_000, 1)
+            case "--small": (events, givenCustomers, rounds) = (20_000, 2_000, 1)
             case "--events": events = rest.popFirst().flatMap(Int.init) ?? events
-            case "--customers": customers = rest.popFirst().flatMap(Int.init) ?? customers
+            case "--customers":
+                givenCustomers = rest.popFirst().flatMap(Int.init) ?? givenCustomers
             case "--rounds": rounds = rest.popFirst().flatMap(Int.init) ?? rounds
             case "--write": file = rest.popFirst()
+            case "--restore": restores = true
             default:
                 print(
                     """
                     usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N]
-                                      [--write FILE]
+                                      [--write FILE] [--restore]
                       --write FILE  write the events too, for: segmentd replay --input FILE
+                      --restore     only restores of a table of so many customers (1,000,000)
                     """
                 )
                 exit(option == "--help" ? 0 : 2)
@@ -32,6 +40,11 @@ struct Options {
 
 let options = Options(CommandLine.arguments)
 print(Machine.description)
+if options.restores {
+    print("\(options.customers) customers, \(options.rounds) rounds, medians")
+    RestoreBenchmark(customers: options.customers, rounds: options.rounds).run()
+    exit(0)
+}
 let stream = OrderStream(
     count: options.events,
     customers: options.customers,
