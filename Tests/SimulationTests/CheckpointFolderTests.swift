@@ -84,4 +84,33 @@ import Testing
         let second = #expect(throws: CheckpointFault.self) { try folder.append([1], to: 1) }
         #expect(second?.description.contains("Not a directory") == true, "\(second as Any)")
     }
+
+    private static let smallDisk = ProcessInfo.processInfo.environment["SMALL_DISK"]
+
+    /// A genuine full disk, where `SMALL_DISK` names a folder on one of a few MiB.
+    @Test(.enabled(if: smallDisk != nil, "SMALL_DISK names no folder on a small disk"))
+    func aSmallDiskFills() throws {
+        let root = try #require(Self.smallDisk)
+        let folder = CheckpointFolder(stateDirectory: root, group: "shop", instance: "1")
+        try folder.begin(0)
+        try folder.append([1, 2, 3], to: 0)
+        try folder.publish(0)
+        for _ in 0..<3 {
+            try folder.begin(0)
+            let piece = [UInt8](repeating: 7, count: 300_000)
+            var pieces = 0
+            let fault = #expect(throws: CheckpointFault.self) {
+                while pieces < 1_000 {
+                    try folder.append(piece, to: 0)
+                    pieces += 1
+                }
+            }
+            #expect(fault?.reason == "No space left on device")
+            #expect(pieces > 3, "room came back")
+            try folder.discard(0)
+            var bytes: [UInt8] = []
+            #expect(try folder.read(0, from: 0, count: 10, into: &bytes) && bytes == [1, 2, 3])
+        }
+        try folder.remove(0)
+    }
 }
