@@ -153,12 +153,15 @@ struct ModelTrainer {
     private mutating func scoreAll(_ table: CustomerTable) {
         let p = model.componentCount
         rowScores = Array(repeating: 0, count: table.rowEnd * p)
+        var medians = FeatureMedians(schema: schema)
         for row in 0..<table.rowEnd where table.isInUse(row) {
             evaluator.read(row, of: table, landmarks: landmarks)
             evaluator.evaluate(at: time, imputation: model.imputation)
             model.project(evaluator.values, into: &scores)
             for component in 0..<p { rowScores[row * p + component] = scores[component] }
+            medians.add(evaluator.values)
         }
+        medians.write(to: &model.imputation)
     }
 
     /// Nearest centroid of a row by the scores of `scoreAll`.
