@@ -119,6 +119,12 @@ enum MetricsText {
             text.metric(MetricNames.quantisationError, error)
         }
         text.metric(MetricNames.quantisationDrift, status.quantisationDrift)
+        if !status.featureStability.isEmpty {
+            text.begin(MetricNames.featureStability)
+            for (feature, index) in status.featureStability {
+                text.sample(MetricNames.featureStability, [feature], index)
+            }
+        }
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
     }
 }

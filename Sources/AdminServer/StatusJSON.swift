@@ -47,6 +47,9 @@ enum StatusJSON {
             "drift": .object([
                 "quantisation_error": status.quantisationError.map { .number($0) } ?? .null,
                 "level": .number(status.quantisationDrift),
+                "feature_stability": .map(
+                    status.featureStability.map { ($0.feature, .number($0.index)) }
+                ),
             ]),
             "churn": .object([
                 "ready": .flag(status.churnMissing == nil),

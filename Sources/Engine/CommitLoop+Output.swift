@@ -82,6 +82,7 @@ extension CommitLoop where Log: ~Copyable {
         let (committed, aborted) = (transactions, self.aborted)
         let partitions = positions.partitions.sorted()
         let (error, drift) = (core.quantisationError, core.quantisationDrift)
+        let stability = core.featureStability
         let model = core.model
         let shadow = core.shadow
         let json = publishedVersion == model?.version ? nil : bundleJSON()
@@ -106,6 +107,7 @@ extension CommitLoop where Log: ~Copyable {
             status.refitsByReason = counters.refitsByReason
             status.quantisationError = error
             status.quantisationDrift = drift
+            status.featureStability = stability
             status.transactions = committed
             status.abortedTransactions = aborted
             status.lags = lags

@@ -254,6 +254,13 @@ public enum MetricNames {
         .gauge,
         "Page-Hinkley sum of the quantisation error over its threshold; 1 asks for a refit."
     )
+    /// Stability of features.
+    public static let featureStability = MetricName(
+        "segmentd_feature_stability_index",
+        .gauge,
+        "Population stability index of a feature against the training of the model in use.",
+        labels: ["feature"]
+    )
     /// Churn readiness.
     public static let churnReady = MetricName(
         "segmentd_churn_ready",
@@ -269,6 +276,6 @@ public enum MetricNames {
         abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
         segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
-        quantisationError, quantisationDrift, churnReady,
+        quantisationError, quantisationDrift, featureStability, churnReady,
     ]
 }

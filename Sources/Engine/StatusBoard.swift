@@ -214,6 +214,9 @@ public struct EngineStatus: Sendable {
     public var quantisationError: Double?
     /// How near that error is to count as risen, 0 to 1 and above.
     public var quantisationDrift = 0.0
+    /// Population stability index of each feature against the model in use, by name in the order of
+    /// the features; empty before the first measurement.
+    public var featureStability: [(feature: String, index: Double)] = []
     /// Transactions committed.
     public var transactions = 0
     /// Transactions aborted.

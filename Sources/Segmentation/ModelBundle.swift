@@ -15,6 +15,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         var scale: Double
         var without_data: Bool
         var centre: Double
+        /// Left out in documents of earlier programs.
+        var histogram: FeatureHistogram?
     }
 
     /// The basis.
@@ -106,7 +108,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
                 mean: model.mean[$0],
                 scale: model.scale[$0],
                 without_data: model.isWithoutData[$0],
-                centre: model.centres[$0]
+                centre: model.centres[$0],
+                histogram: model.histograms.isEmpty ? nil : model.histograms[$0]
             )
         }
         pca = Basis(
@@ -213,6 +216,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         model.scale = features.map(\.scale)
         model.isWithoutData = features.map(\.without_data)
         model.centres = features.map(\.centre)
+        let histograms = features.compactMap(\.histogram)
+        model.histograms = histograms.count == features.count ? histograms : []
         model.components = pca.components.flatMap { $0 }
         model.explainedVariance = pca.explained_variance
         model.explainedVarianceRatio = pca.explained_variance_ratio
@@ -285,6 +290,11 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         }
         if features.contains(where: { !($0.scale > 0) }) {
             differences.append("features: scale must be above 0")
+        }
+        for feature in features {
+            if let mismatch = feature.histogram?.mismatch {
+                differences.append("features: \(feature.name), \(mismatch)")
+            }
         }
         if Set(own).count != own.count { differences.append("features: a name twice") }
         if p > max(1, own.count) { differences.append("pca: more components than features") }

@@ -61,6 +61,7 @@ struct ModelTrainer {
         try fitScalerAndBasis(statistics)
         fitCategoryShares(table)
         scoreAll(table)
+        fitHistograms(table)
         let rows = trainingRows(table)
         model.trainingCustomers = rows.count
         let centroids = try fitCentroids(gather(rows))

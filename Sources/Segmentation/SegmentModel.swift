@@ -58,6 +58,8 @@ public struct SegmentModel: Sendable, Equatable {
     public var scale: [Double] = []
     /// Features that nobody has yet; `[d]`.
     public var isWithoutData: [Bool] = []
+    /// Values of the customers it was fit on; `[d]`, empty in bundles of earlier programs.
+    public var histograms: [FeatureHistogram] = []
     /// Centres of the moments; `[d]`, stored units.
     public var centres: [Double] = []
     /// Basis rows; `[p x d]`, row-major.

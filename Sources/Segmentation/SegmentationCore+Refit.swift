@@ -148,6 +148,7 @@ extension SegmentationCore {
         }
         statistics.flush(&table, model: inForce, landmarks: landmarks)
         rescoreCursor = end == table.rowEnd ? Int.max : end
+        if !isRescoring { measureStability() }
     }
 
     /// Imputation before there is a model: a missing value is beyond no bound.

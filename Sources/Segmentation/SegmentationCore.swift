@@ -55,6 +55,7 @@ public struct SegmentationCore: ~Copyable {
     /// Versions that are kept, and the one that waits for an operator.
     var versions = ModelVersions()
     var drift = QuantisationDrift()
+    var stability = FeatureStability()
     /// Event time of a refit that failed; the next try waits for an hour of events.
     var failedRefitAt: Int64?
 
@@ -72,6 +73,7 @@ public struct SegmentationCore: ~Copyable {
         var lastRefitCustomers: Int
         var versions: ModelVersions
         var drift: QuantisationDrift
+        var stability: FeatureStability
     }
 
     /// Creates an empty core.
@@ -157,7 +159,8 @@ public struct SegmentationCore: ~Copyable {
             lastRefitAt: lastRefitAt,
             lastRefitCustomers: lastRefitCustomers,
             versions: versions,
-            drift: drift
+            drift: drift,
+            stability: stability
         )
     }
 
@@ -205,6 +208,7 @@ public struct SegmentationCore: ~Copyable {
         lastRefitCustomers = saved.lastRefitCustomers
         versions = saved.versions
         drift = saved.drift
+        stability = saved.stability
         if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
         self.saved = nil
     }
@@ -251,6 +255,7 @@ public struct SegmentationCore: ~Copyable {
     /// Steps the centroids to the means of their members (MacQueen, 1967; Sculley, 2010,
     /// doi:10.1145/1772690.1772862); sums of members are exact, so the objective never rises.
     mutating func completeMiniBatch(into output: inout StepOutput) {
+        measureStability(afterChanges: rowChanges)
         rowChanges = 0
         statistics.flush(&table, model: inForce, landmarks: landmarks)
         guard learns, var model, rescoreCursor >= table.rowEnd else {
@@ -297,6 +302,7 @@ public struct SegmentationCore: ~Copyable {
         statistics.resetClusters(count: prepared.segments.count)
         rescoreCursor = 0
         drift = QuantisationDrift()
+        stability = FeatureStability()
         lastRefitAt = prepared.trainedAt
         lastRefitCustomers = prepared.customers
         versions.raise(version: prepared.version, nextSegmentID: prepared.nextSegmentID)

@@ -70,6 +70,7 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
             "segmentd_refits_total{reason=\"first\"} 0",
             "segmentd_model_quantisation_error_ratio 1.25",
             "segmentd_model_quantisation_drift_ratio 0.5",
+            "segmentd_feature_stability_index{feature=\"income\"} 0.25",
             "segmentd_churn_ready 0",
             "segmentd_model_shadow_version 13",
             "segmentd_model_shadow_segment_share_ratio 0.375",

@@ -19,6 +19,7 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
         status.checkpoint.failures = 1
         status.checkpoint.restoredPartitions = 5
         status.quantisationDrift = 0.5
+        status.featureStability = [("age", 0.125), ("income", 0.25)]
         status.transactions = 3
         status.transactionDurations.add(seconds: 0.004)
         status.transactionDurations.add(seconds: 0.05)
