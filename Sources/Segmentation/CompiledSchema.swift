@@ -107,6 +107,8 @@ public struct CompiledSchema: Sendable, Equatable {
     let symbols: [String]
     let symbolCategories: [Int32]
     let bounds: [CompiledBound]
+    /// Features with a fence, and the interquartile ranges that it is away.
+    let fences: [CompiledFence]
     /// Fingerprint of names and order of slots.
     public let fingerprint: UInt64
 
@@ -114,6 +116,11 @@ public struct CompiledSchema: Sendable, Equatable {
         var feature: Int
         var atLeast: Double
         var atMost: Double
+    }
+
+    struct CompiledFence: Sendable, Equatable {
+        var feature: Int
+        var multiple: Double
     }
 
     /// Numbers per row.
@@ -158,6 +165,12 @@ public struct CompiledSchema: Sendable, Equatable {
         for (position, feature) in builder.missable.enumerated() { positions[feature] = position }
         missableIndex = positions
         let names = builder.featureNames
+        fences = configuration.outliers.compactMap { bound in
+            guard let multiple = bound.fence else { return nil }
+            return names.firstIndex(of: bound.feature).map {
+                CompiledFence(feature: $0, multiple: multiple)
+            }
+        }
         bounds = configuration.outliers.compactMap { bound in
             names.firstIndex(of: bound.feature).map {
                 CompiledBound(

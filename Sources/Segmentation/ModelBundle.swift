@@ -17,6 +17,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         var centre: Double
         /// Left out in documents of earlier programs.
         var histogram: FeatureHistogram?
+        /// Left out where the version has no fence.
+        var fence: OutlierFenceDocument?
     }
 
     /// The basis.
@@ -100,16 +102,19 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         customers = model.customers
         training_customers = model.trainingCustomers
         provisional = model.provisional
-        features = (0..<d).map {
+        features = (0..<d).map { j in
             Feature(
-                name: model.featureNames[$0],
-                missing: model.missing[$0],
-                imputation: model.imputation[$0],
-                mean: model.mean[$0],
-                scale: model.scale[$0],
-                without_data: model.isWithoutData[$0],
-                centre: model.centres[$0],
-                histogram: model.histograms.isEmpty ? nil : model.histograms[$0]
+                name: model.featureNames[j],
+                missing: model.missing[j],
+                imputation: model.imputation[j],
+                mean: model.mean[j],
+                scale: model.scale[j],
+                without_data: model.isWithoutData[j],
+                centre: model.centres[j],
+                histogram: model.histograms.isEmpty ? nil : model.histograms[j],
+                fence: model.fences.first { $0.feature == j }.map {
+                    OutlierFenceDocument(lower: $0.lower, upper: $0.upper)
+                }
             )
         }
         pca = Basis(
@@ -194,7 +199,20 @@ public struct ModelBundle: Codable, Sendable, Equatable {
     /// - Throws: `ModelMismatch` with every difference, for a model of other features or of shapes
     ///   that do not fit together.
     public func model(for schema: CompiledSchema) throws(ModelMismatch) -> SegmentModel {
-        try model(features: schema.featureNames, categories: schema.categories + ["other"])
+        let model = try model(
+            features: schema.featureNames,
+            categories: schema.categories + ["other"]
+        )
+        let moving = model.fences.filter { schema.movesWithTime($0.feature) }
+        if !moving.isEmpty {
+            throw ModelMismatch(
+                differences: moving.map {
+                    "features: \(schema.featureNames[$0.feature]) moves with time, "
+                        + "but the model has a fence on it"
+                }
+            )
+        }
+        return model
     }
 
     private func model(
@@ -218,6 +236,9 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         model.centres = features.map(\.centre)
         let histograms = features.compactMap(\.histogram)
         model.histograms = histograms.count == features.count ? histograms : []
+        model.fences = features.indices.compactMap { j in
+            features[j].fence.map { OutlierFence(feature: j, $0) }
+        }
         model.components = pca.components.flatMap { $0 }
         model.explainedVariance = pca.explained_variance
         model.explainedVarianceRatio = pca.explained_variance_ratio
@@ -294,6 +315,9 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         for feature in features {
             if let mismatch = feature.histogram?.mismatch {
                 differences.append("features: \(feature.name), \(mismatch)")
+            }
+            if let fence = feature.fence, !(fence.lower < fence.upper) {
+                differences.append("features: \(feature.name), fence: lower must be below upper")
             }
         }
         if Set(own).count != own.count { differences.append("features: a name twice") }

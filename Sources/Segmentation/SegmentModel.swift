@@ -60,6 +60,8 @@ public struct SegmentModel: Sendable, Equatable {
     public var isWithoutData: [Bool] = []
     /// Values of the customers it was fit on; `[d]`, empty in bundles of earlier programs.
     public var histograms: [FeatureHistogram] = []
+    /// Fences beyond which customers are not learnt from.
+    public var fences: [OutlierFence] = []
     /// Centres of the moments; `[d]`, stored units.
     public var centres: [Double] = []
     /// Basis rows; `[p x d]`, row-major.

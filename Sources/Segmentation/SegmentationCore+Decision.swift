@@ -17,10 +17,11 @@ extension SegmentationCore {
             return
         }
         evaluator.evaluate(at: time, imputation: inForce.model.imputation)
-        table.setOutlier(row, evaluator.isOutlier)
+        let isOutlier = evaluator.isOutlier || inForce.model.isBeyondFence(evaluator)
+        table.setOutlier(row, isOutlier)
         inForce.model.project(evaluator.values, into: &scores)
         let nearest = inForce.model.nearest(scores)
-        if cause == .event && !evaluator.isOutlier { drift.add(nearest.squaredDistance) }
+        if cause == .event && !isOutlier { drift.add(nearest.squaredDistance) }
         table.setMembership(row, inForce.model.segments[nearest.index].id)
         table.setModelVersion(row, inForce.model.version)
 

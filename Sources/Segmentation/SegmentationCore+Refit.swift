@@ -59,7 +59,8 @@ extension SegmentationCore {
     ) throws(RefitFailure) {
         let reason = isFinal ? .final : refitReason ?? .asked
         statistics.flush(&table, model: inForce, landmarks: landmarks)
-        refreshOutliers(at: time)
+        let fences = fittedFences()
+        refreshOutliers(at: time, fences: fences)
         var centres = statistics.storedMeans().map { $0.rounded() }
         // A decayed feature is rescaled with its landmark, so its centre stays at 0.
         for (feature, form) in schema.features.enumerated() {
@@ -68,6 +69,7 @@ extension SegmentationCore {
         statistics.rebuild(from: &table, centres: centres, model: inForce, landmarks: landmarks)
         guard statistics.moments.count > 0 else {
             failedRefitAt = greatestEventTime
+            exchangeFences(fences, for: model?.fences ?? [], at: time)
             throw RefitFailure(
                 description: "fit version \(versions.highest + 1): nobody to learn from"
             )
@@ -83,13 +85,15 @@ extension SegmentationCore {
             time: time,
             isFinal: isFinal
         )
-        let fitted: SegmentModel
+        var fitted: SegmentModel
         do throws(NumericError) {
             fitted = try trainer.fit(table: table, statistics: statistics)
         } catch {
             failedRefitAt = greatestEventTime
+            exchangeFences(fences, for: model?.fences ?? [], at: time)
             throw RefitFailure(description: "fit version \(versions.highest + 1): \(error)")
         }
+        fitted.fences = fences
         counters.count(reason)
         var candidate = ModelCandidate(model: fitted)
         if let model, !isFinal {
@@ -104,21 +108,8 @@ extension SegmentationCore {
                 isArmed: versions.isGuardArmed
             )
         }
+        if candidate.isHeld { exchangeFences(fences, for: model?.fences ?? [], at: time) }
         take(candidate, into: &output)
-    }
-
-    /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a
-    /// feature that moves with time holds for idle customers too.
-    private mutating func refreshOutliers(at time: Int64) {
-        guard !schema.bounds.isEmpty else { return }
-        for row in 0..<table.rowEnd where table.isInUse(row) {
-            evaluator.read(row, of: table, landmarks: landmarks)
-            evaluator.evaluate(at: time, imputation: noImputation)
-            if evaluator.isOutlier != table.isOutlier(row) {
-                table.touch(row)
-                table.setOutlier(row, evaluator.isOutlier)
-            }
-        }
     }
 
     /// Whether rows wait for their score by the present version.

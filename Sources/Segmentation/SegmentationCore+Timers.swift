@@ -158,16 +158,19 @@ extension SegmentationCore {
     /// The next due moment after `time`; the evaluator has read the row.
     func nextDue(of row: Int, after time: Int64) -> Int64 {
         var moment = dwellEnd(of: row, after: time)
-        moment = min(
-            moment,
-            movingBounds.nextChange(
-                of: row,
-                from: table.isOutlier(row),
-                after: time,
-                table,
-                evaluator
+        // Time alone does not bring anybody back from beyond a fence.
+        if inForce?.model.isBeyondFence(evaluator) != true {
+            moment = min(
+                moment,
+                movingBounds.nextChange(
+                    of: row,
+                    from: table.isOutlier(row),
+                    after: time,
+                    table,
+                    evaluator
+                )
             )
-        )
+        }
         if let parameters = inForce?.model.churn, inForce?.model.churnPending == nil {
             let rise = churnRisk.nextRise(of: standing(of: row), after: time, parameters)
             moment = min(moment, rise)

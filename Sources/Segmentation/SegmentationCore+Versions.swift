@@ -89,6 +89,7 @@ extension SegmentationCore {
     /// Steps count on, and the step is written, so that a restart does not go back to a lower one.
     private mutating func activate(_ kept: SegmentModel, into output: inout StepOutput) {
         statistics.flush(&table, model: inForce, landmarks: landmarks)
+        exchangeFences(model?.fences ?? [], for: kept.fences, at: greatestEventTime)
         var version = kept
         version.step = max(model?.step ?? 0, kept.step) + 1
         adopt(version)

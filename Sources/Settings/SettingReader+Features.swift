@@ -69,8 +69,11 @@ extension SettingReader {
                 switch part.key {
                 case "at_least": bound.atLeast = number(partKey, part.node)
                 case "at_most": bound.atMost = number(partKey, part.node)
+                case "fence":
+                    note(partKey, part.node)
+                    bound.fence = number(partKey, part.node)
                 default:
-                    let known = ["\(key).at_least", "\(key).at_most"]
+                    let known = ["\(key).at_least", "\(key).at_most", "\(key).fence"]
                     reportUnknown(partKey, at: part.origin, among: known)
                 }
             }
@@ -79,7 +82,7 @@ extension SettingReader {
                     report(key, at: entry.origin, "at_most must be below at_least")
                 }
             } else {
-                report(key, at: entry.origin, "must have at_least, at_most or both")
+                report(key, at: entry.origin, "must have at_least, at_most or fence")
             }
             bounds.append(bound)
         }

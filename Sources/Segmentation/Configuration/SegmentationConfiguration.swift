@@ -389,6 +389,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
                 )
             )
         }
+        problems += fenceProblems()
         var keys: Set<String> = []
         for persona in personas {
             if !keys.insert(persona.key).inserted {

@@ -118,9 +118,18 @@ public struct OutlierBound: Sendable, Equatable {
     public var atLeast: Double?
     /// Outlier when the value is this or less.
     public var atMost: Double?
+    /// Interquartile ranges between the quartiles and the fences of a version, nil for no fences;
+    /// not for features that move with time.
+    public var fence: Double?
 
     /// Creates a bound.
-    public init(feature: String, atLeast: Double? = nil, atMost: Double? = nil) {
+    public init(
+        feature: String,
+        atLeast: Double? = nil,
+        atMost: Double? = nil,
+        fence: Double? = nil
+    ) {
+        self.fence = fence
         self.feature = feature
         self.atLeast = atLeast
         self.atMost = atMost
