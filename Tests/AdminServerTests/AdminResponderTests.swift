@@ -123,6 +123,8 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
         let shadow = try #require(object["shadow"] as? [String: Any])
         #expect(shadow["version"] as? Int == 13 && shadow["segment_share"] as? Double == 0.375)
         #expect(shadow["held_because"] as? String == "37.5 % of customers would change segment")
+        let drift = try #require(object["drift"] as? [String: Any])
+        #expect(drift["feature_stability"] as? [String: Double] == ["age": 0.125, "income": 0.25])
         let churn = try #require(object["churn"] as? [String: Any])
         #expect(churn["missing"] as? String == "12 of 100 repeat buyers")
     }
