@@ -60,6 +60,6 @@ enum OutputLine {
 
     /// Chains the hash of one line to that of all before.
     static func hash(_ bytes: [UInt8], _ range: Range<Int>, after previous: UInt64) -> UInt64 {
-        StableHash.digest(of: bytes, range: range, seed: previous)
+        StableHash.longHash(of: bytes, range: range, seed: previous)
     }
 }

@@ -58,7 +58,7 @@ public struct CheckpointFrame: Equatable, Sendable {
     }
 
     fileprivate func checksum(of bytes: [UInt8], from start: Int, file: UInt64) -> UInt64 {
-        StableHash.hash(of: bytes, range: start..<start + payloadBytes, seed: seed(file))
+        StableHash.longHash(of: bytes, range: start..<start + payloadBytes, seed: seed(file))
     }
 
     fileprivate func write(into bytes: inout [UInt8]) {

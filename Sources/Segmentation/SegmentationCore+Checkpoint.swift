@@ -110,6 +110,7 @@ extension SegmentationCore {
                     key: entry.key,
                     value: entry.value,
                     bytes: payload,
+                    isChecked: true,
                     partition: partition
                 )
             } catch {

@@ -16,6 +16,23 @@ extension SegmentationCore {
         bytes: [UInt8],
         partition: Int32
     ) throws(RestoreFailure) {
+        try restoreRow(
+            key: key,
+            value: value,
+            bytes: bytes,
+            isChecked: false,
+            partition: partition
+        )
+    }
+
+    /// The same; `isChecked` where the bytes are known to be whole.
+    mutating func restoreRow(
+        key: Range<Int>,
+        value: Range<Int>?,
+        bytes: [UInt8],
+        isChecked: Bool,
+        partition: Int32
+    ) throws(RestoreFailure) {
         do throws(RowCodec.Failure) {
             if RowCodec.isStub(bytes, key) {
                 let name = RowCodec.stubKey(bytes, key)
@@ -36,14 +53,20 @@ extension SegmentationCore {
             table.undo.clear()
             table.setPartition(row, partition)
             do throws(RowCodec.Failure) {
-                try RowCodec.decode(bytes, value, into: row, of: &table, block: &block)
+                try RowCodec.decode(
+                    bytes,
+                    value,
+                    isChecked: isChecked,
+                    into: row,
+                    of: &table,
+                    block: &block
+                )
             } catch {
                 // Half a row is none.
                 table.remove(row)
                 table.undo.clear()
                 throw error
             }
-            block.load(row, of: table)
             // The slot of the last purchase came with the numbers: a snapshot may have set it
             // since.
             table.deriveDays(of: row, block: block, calendar: configuration.calendar)

@@ -31,28 +31,32 @@ public enum StableHash {
         }
     }
 
-    /// Hash of a longer range of bytes: four chains of eight bytes side by side, so that no
-    /// multiplication waits for the one before.
-    public static func digest(of bytes: [UInt8], range: Range<Int>, seed: UInt64) -> UInt64 {
-        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "outside the bytes")
-        var lanes = SIMD4<UInt64>(1, 2, 3, 4) &* 0x9e37_79b9_7f4a_7c15
-        var index = range.lowerBound
-        unsafe bytes.withUnsafeBytes { source in
-            while index &+ 32 <= range.upperBound {
-                let words = unsafe source.loadUnaligned(
-                    fromByteOffset: index,
-                    as: SIMD4<UInt64>.self
-                )
-                for lane in 0..<4 {
-                    let word = (lanes[lane] ^ words[lane].littleEndian) &* 0xd6e8_feb8_6659_fd93
-                    lanes[lane] = word ^ (word >> 32)
-                }
-                index &+= 32
-            }
+    /// Eight bytes as a little-endian word.
+    @inline(__always)
+    static func word(of bytes: [UInt8], at index: Int) -> UInt64 {
+        precondition(index >= 0 && index &+ 8 <= bytes.count, "outside the bytes")
+        return unsafe bytes.withUnsafeBytes { source in
+            unsafe UInt64(
+                littleEndian: source.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            )
         }
-        var hash = seed
-        for lane in 0..<4 { hash = mix(hash ^ lanes[lane]) }
-        return Self.hash(of: bytes, range: index..<range.upperBound, seed: hash)
+    }
+
+    /// Hash of a long range of bytes in four lanes, which a processor works on side by side.
+    public static func longHash(of bytes: [UInt8], range: Range<Int>, seed: UInt64) -> UInt64 {
+        precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "outside the bytes")
+        var lanes = SIMD4<UInt64>(mix(seed), mix(seed &+ 1), mix(seed &+ 2), mix(seed &+ 3))
+        var index = range.lowerBound
+        while index &+ 32 <= range.upperBound {
+            lanes[0] = mix(lanes[0] ^ word(of: bytes, at: index)) &+ 0x9e37_79b9_7f4a_7c15
+            lanes[1] = mix(lanes[1] ^ word(of: bytes, at: index &+ 8)) &+ 0x9e37_79b9_7f4a_7c15
+            lanes[2] = mix(lanes[2] ^ word(of: bytes, at: index &+ 16)) &+ 0x9e37_79b9_7f4a_7c15
+            lanes[3] = mix(lanes[3] ^ word(of: bytes, at: index &+ 24)) &+ 0x9e37_79b9_7f4a_7c15
+            index &+= 32
+        }
+        var result = hash(of: bytes, range: index..<range.upperBound, seed: seed)
+        for lane in 0..<4 { result = mix(result ^ lanes[lane]) &+ UInt64(range.count) }
+        return result
     }
 
     /// Spreads the bits of a word.
