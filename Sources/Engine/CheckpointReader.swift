@@ -4,7 +4,7 @@ package import Segmentation
 /// Why a checkpoint is not used.
 package struct CheckpointRefusal: Error {
     var reason: String
-    /// What a broker said, where another try may help.
+    /// What a broker said: the file itself may be good.
     var fault: LogError?
 }
 

@@ -34,6 +34,7 @@ extension CommitLoop where Log: ~Copyable {
             return nil
         }
         var rows = 0
+        var hasBegun = false
         do throws(CheckpointRefusal) {
             try awaitWriter(keeper.writer)
             var reader = try CheckpointReader(
@@ -44,6 +45,8 @@ extension CommitLoop where Log: ~Copyable {
             let limits = try limits(of: partition)
             try check(reader.header, limits)
             while let entries = try reader.next() {
+                // Also half a block has to be forgotten.
+                hasBegun = true
                 do throws(CheckpointFailure) {
                     try core.restoreBlock(reader.payload, entries: entries, partition: partition)
                 } catch {
@@ -60,10 +63,11 @@ extension CommitLoop where Log: ~Copyable {
             board.update { $0.checkpoint.restoredPartitions += 1 }
             return offset
         } catch {
-            if let fault = error.fault { throw .log(fault) }
-            if rows > 0 { core.forgetRestored(partition) }
-            // The claim changes now: it would never fit again.
-            keeper.writer.submit(.remove(partition))
+            // A broker that is away comes back; one that refuses to say does not.
+            if let fault = error.fault, fault.remedy == .retry { throw .log(fault) }
+            if hasBegun { core.forgetRestored(partition) }
+            // What does not fit now never will.
+            if error.fault == nil { keeper.writer.submit(.remove(partition)) }
             report(.ignoredCheckpoint(partition: partition, because: error.reason))
             board.update { $0.checkpoint.ignoredPartitions += 1 }
             return nil
@@ -92,12 +96,7 @@ extension CommitLoop where Log: ~Copyable {
                 try log.bounds(of: .changelog, partition: partition)
             )
         } catch {
-            // A broker that is away comes back; one that refuses to say does not.
-            let isTransient = error.remedy == .retry || error.code == "CRASH" || error.isFenced
-            throw CheckpointRefusal(
-                reason: error.description,
-                fault: isTransient ? error : nil
-            )
+            throw CheckpointRefusal(reason: error.description, fault: error)
         }
     }
 

@@ -1,8 +1,9 @@
 import Engine
 import EventLog
-import Segmentation
 import TestSupport
 import Testing
+
+@testable import Segmentation
 
 /// When a checkpoint is used, and when the whole changelog is read instead.
 @Suite struct CheckpointRestoreTests {
@@ -226,6 +227,43 @@ import Testing
         disk.put(whole)
         shop.restart(disk, until: count + 2)
         #expect(disk.count("ignored") == 360)
+    }
+
+    /// Whole bytes, and yet a row that is none: what came before it is forgotten again.
+    @Test(arguments: [true, false])
+    func rowsBeforeARefusedOneAreForgotten(isRefused: Bool) throws {
+        let shop = try stoppedShop()
+        var files = shop.disk.files
+        let reader = MemoryCheckpoints()
+        reader.put(files)
+        var checkpoint = try CheckpointReader(reader, partition: 0)
+        let count = try #require(try checkpoint.next())
+        let payload = checkpoint.payload
+        let row = try #require(try CheckpointFrame.entries(of: payload, count: count).first)
+        var encoder = CheckpointEncoder(checkpoint.header, blockBytes: 1 << 20)
+        encoder.append(
+            key: { $0 += Array("ghost".utf8) },
+            value: { $0 += payload[row.value] }
+        )
+        if isRefused {
+            encoder.append(
+                key: { $0 += Array("none".utf8) },
+                value: { $0 += payload[row.value].dropLast(9) }
+            )
+        }
+        encoder.finish()
+        files[0] = Array(encoder.takeReady().joined())
+        let disk = MemoryCheckpoints(intervalMilliseconds: 3_600_000)
+        disk.put(files)
+        let worker = shop.worker(disk)
+        shop.run(worker, turns: 200)
+        #expect(worker.stop() == .drained)
+        #expect(disk.count("ignored") == (isRefused ? 1 : 0), "\(disk.reasons)")
+        var written = try CheckpointReader(disk, partition: 0)
+        let rows = try #require(try written.next())
+        let entries = try CheckpointFrame.entries(of: written.payload, count: rows)
+        let keys = entries.map { String(decoding: written.payload[$0.key], as: UTF8.self) }
+        #expect(keys.contains("ghost") == !isRefused)
     }
 
     /// The disk is full at every place of a file in turn: the one before stays, and is used.
