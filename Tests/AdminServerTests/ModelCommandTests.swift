@@ -36,7 +36,9 @@ import Testing
     ) async -> (AdminReply, Mailbox.Request?) {
         async let reply = reply("GET", path, query)
         var asked: Mailbox.Request?
-        while asked == nil {
+        // Longer than the mailbox waits: then the reply says what went wrong.
+        let end = ContinuousClock.now + .seconds(60)
+        while asked == nil && ContinuousClock.now < end {
             mailbox.drain { request in
                 asked = request
                 return answer.map { Array($0.utf8) }
