@@ -132,6 +132,23 @@ struct CustomerTable: Sendable {
         arena = compact
     }
 
+    /// Appends rows of another table as they are, but without their blocks, and without index: for
+    /// a refit, which reads numbers and words alone.
+    mutating func appendRows(_ range: Range<Int>, of other: CustomerTable) {
+        var rowNumbers = Array(repeating: 0.0, count: numbers.stride)
+        var rowWords = Array(repeating: UInt64(0), count: words.stride)
+        for row in range {
+            other.numbers.copy(row: row, to: &rowNumbers, at: 0)
+            other.words.copy(row: row, to: &rowWords, at: 0)
+            numbers.reserve(row: rowEnd)
+            words.reserve(row: rowEnd)
+            numbers.write(row: rowEnd, from: rowNumbers, at: 0)
+            words.write(row: rowEnd, from: rowWords, at: 0)
+            if isInUse(rowEnd) { count += 1 }
+            rowEnd += 1
+        }
+    }
+
     /// Appends a customer's id to `target`.
     func appendID(of row: Int, to target: inout [UInt8]) {
         let offset = blockOffset(row)
@@ -271,6 +288,15 @@ struct CustomerTable: Sendable {
         let bit = RowFlag.changed << 40
         if words[row, RowWord.decision] & bit != 0 { return false }
         words[row, RowWord.decision] |= bit
+        return true
+    }
+    /// Forgets a change that a refit has taken note of, with no transaction open.
+    ///
+    /// - Returns: whether there was one.
+    mutating func takeChanged(_ row: Int) -> Bool {
+        let bit = RowFlag.changed << 40
+        guard words[row, RowWord.decision] & bit != 0 else { return false }
+        words[row, RowWord.decision] &= ~bit
         return true
     }
     mutating func clearChanged(_ row: Int) {

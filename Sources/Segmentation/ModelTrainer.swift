@@ -6,13 +6,13 @@ struct ModelTrainer {
     let configuration: SegmentationConfiguration
     let schema: CompiledSchema
     let previous: SegmentModel?
-    /// Number of the new version, above all that were ever given.
     let version: Int
-    /// First segment id that may be given, above all that ever were.
     let nextSegmentID: Int
     let landmarks: [Double]
     let time: Int64
     let isFinal: Bool
+    /// Told every stage; false ends the fit.
+    private let begins: (RefitStage) -> Bool
     var evaluator: FeatureEvaluator
     var generator: SeededGenerator
     var model = SegmentModel()
@@ -22,24 +22,16 @@ struct ModelTrainer {
     /// Nearest centroid of every row by the fit, -1 for rows not in use.
     var labels: [Int32] = []
 
-    init(
-        configuration: SegmentationConfiguration,
-        schema: CompiledSchema,
-        previous: SegmentModel?,
-        version: Int,
-        nextSegmentID: Int,
-        landmarks: [Double],
-        time: Int64,
-        isFinal: Bool
-    ) {
-        self.configuration = configuration
-        self.schema = schema
-        self.previous = previous
-        self.version = version
-        self.nextSegmentID = nextSegmentID
-        self.landmarks = landmarks
-        self.time = time
-        self.isFinal = isFinal
+    init(_ plan: RefitPlan, begins: @escaping (RefitStage) -> Bool) {
+        configuration = plan.configuration
+        schema = plan.schema
+        previous = plan.previous
+        version = plan.version
+        nextSegmentID = plan.nextSegmentID
+        landmarks = plan.landmarks
+        time = plan.time
+        isFinal = plan.isFinal
+        self.begins = begins
         evaluator = FeatureEvaluator(schema: schema)
         // The same table, version and seed give the same model.
         generator = SeededGenerator(
@@ -47,10 +39,14 @@ struct ModelTrainer {
         )
     }
 
+    /// Fits the version.
+    ///
+    /// - Returns: nil when it was told to end.
     mutating func fit(
         table: CustomerTable,
         statistics: PopulationStatistics
-    ) throws(NumericError) -> SegmentModel {
+    ) throws(NumericError) -> SegmentModel? {
+        guard begins(.basis) else { return nil }
         model.version = version
         model.step = previous?.step ?? 0
         model.trainedAt = time
@@ -64,10 +60,16 @@ struct ModelTrainer {
         fitHistograms(table)
         let rows = trainingRows(table)
         model.trainingCustomers = rows.count
-        let centroids = try fitCentroids(gather(rows))
+        let points = gather(rows)
+        guard begins(.sweep) else { return nil }
+        sweepIfDue(points)
+        guard begins(.challengers) else { return nil }
+        let centroids = try fitCentroids(points)
+        guard begins(.members) else { return nil }
         finishCentroids(centroids, rows: rows, table: table)
         identify(table)
         NamingOfPersonas.name(&model, previous: previous, personas: configuration.personas)
+        guard begins(.churn) else { return nil }
         try fitChurn(table)
         return model
     }
@@ -179,7 +181,6 @@ struct ModelTrainer {
     /// Incumbent against challengers, in PCA space; `[K x p]`.
     private mutating func fitCentroids(_ points: [Double]) throws(NumericError) -> [Double] {
         let p = model.componentCount
-        sweepIfDue(points)
         let count = segmentCount(points.count / p)
         let challenger = KMeans.best(
             points: points,

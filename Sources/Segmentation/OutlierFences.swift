@@ -100,12 +100,18 @@ extension SegmentationConfiguration {
     }
 }
 
-extension SegmentationCore {
-    /// The declared fences by the customers of now, for the next version.
+extension OutlierFence {
+    /// The declared fences by the customers of a table, for the next version.
     ///
     /// - Complexity: O(n log n) for each, once a refit.
-    mutating func fittedFences() -> [OutlierFence] {
-        schema.fences.compactMap { declared in
+    static func fitted(
+        to table: CustomerTable,
+        schema: CompiledSchema,
+        landmarks: [Double]
+    ) -> [OutlierFence] {
+        guard !schema.fences.isEmpty else { return [] }
+        var evaluator = FeatureEvaluator(schema: schema)
+        return schema.fences.compactMap { declared in
             var values: [Double] = []
             for row in 0..<table.rowEnd where table.isInUse(row) {
                 evaluator.read(row, of: table, landmarks: landmarks)
@@ -120,7 +126,9 @@ extension SegmentationCore {
             )
         }
     }
+}
 
+extension SegmentationCore {
     /// Decides about every row by the fences of another version, and brings the sums after it.
     ///
     /// After a refit whose version does not come into force, rows and sums would otherwise follow

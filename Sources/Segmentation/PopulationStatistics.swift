@@ -360,6 +360,12 @@ struct PopulationStatistics: Sendable {
         flushBatch()
     }
 
+    /// Changes that a refit has taken note of count no more (negative), or count again because it
+    /// came to nothing.
+    mutating func addChangedCustomers(_ count: Int, of all: Int) {
+        changedCustomers = max(0, min(all, changedCustomers + count))
+    }
+
     private mutating func flushBatch() {
         moments.update(rows: batch, signs: signs, rowCount: signs.count)
         batch.removeAll(keepingCapacity: true)

@@ -13,7 +13,8 @@ extension SegmentationCore {
 
     /// What asks for a refit now, on the event clock; nil for nothing.
     public var refitReason: RefitReason? {
-        guard learns, greatestEventTime > Int64.min, statistics.mayTeach else { return nil }
+        guard learns, greatestEventTime > Int64.min, statistics.mayTeach, refitUnderWay == nil
+        else { return nil }
         let settings = configuration.model
         if let failedRefitAt, greatestEventTime - failedRefitAt < 3_600_000 { return nil }
         guard let model else { return table.count >= firstModelCustomers ? .first : nil }
@@ -59,57 +60,61 @@ extension SegmentationCore {
     ) throws(RefitFailure) {
         let reason = isFinal ? .final : refitReason ?? .asked
         statistics.flush(&table, model: inForce, landmarks: landmarks)
-        let fences = fittedFences()
+        let fences = OutlierFence.fitted(to: table, schema: schema, landmarks: landmarks)
         refreshOutliers(at: time, fences: fences)
+        let plan = refitPlan(at: time, reason: reason, decisions: decisions)
+        statistics.rebuild(
+            from: &table,
+            centres: plan.centres,
+            model: inForce,
+            landmarks: landmarks
+        )
+        table.compactBlocks()
+        guard let result = plan.fit(table, statistics, fences: fences, begins: { _ in true }) else {
+            preconditionFailure("nothing told the refit to end")
+        }
+        if !result.comesIntoForce { exchangeFences(fences, for: model?.fences ?? [], at: time) }
+        try take(result, into: &output)
+    }
+
+    /// What a refit starts from now.
+    func refitPlan(at time: Int64, reason: RefitReason, decisions: Int) -> RefitPlan {
         var centres = statistics.storedMeans().map { $0.rounded() }
         // A decayed feature is rescaled with its landmark, so its centre stays at 0.
         for (feature, form) in schema.features.enumerated() {
             if case .decayed = form { centres[feature] = 0 }
         }
-        statistics.rebuild(from: &table, centres: centres, model: inForce, landmarks: landmarks)
-        guard statistics.moments.count > 0 else {
-            failedRefitAt = greatestEventTime
-            exchangeFences(fences, for: model?.fences ?? [], at: time)
-            throw RefitFailure(
-                description: "fit version \(versions.highest + 1): nobody to learn from"
-            )
-        }
-        table.compactBlocks()
-        var trainer = ModelTrainer(
+        return RefitPlan(
             configuration: configuration,
             schema: schema,
             previous: model,
             version: versions.highest + 1,
             nextSegmentID: versions.nextSegmentID,
             landmarks: landmarks,
+            centres: centres,
             time: time,
-            isFinal: isFinal
+            isFinal: reason == .final,
+            isGuardArmed: versions.isGuardArmed,
+            reason: reason,
+            decisions: decisions
         )
-        var fitted: SegmentModel
-        do throws(NumericError) {
-            fitted = try trainer.fit(table: table, statistics: statistics)
-        } catch {
+    }
+
+    /// Takes over what a refit has found.
+    mutating func take(
+        _ result: RefitResult,
+        into output: inout StepOutput
+    ) throws(RefitFailure) {
+        switch result.outcome {
+        case .failure(let failure):
             failedRefitAt = greatestEventTime
-            exchangeFences(fences, for: model?.fences ?? [], at: time)
-            throw RefitFailure(description: "fit version \(versions.highest + 1): \(error)")
+            throw failure
+        case .success(var candidate):
+            counters.count(result.plan.reason)
+            // Steps taken meanwhile count on.
+            candidate.model.step = max(candidate.model.step, model?.step ?? 0)
+            take(candidate, into: &output)
         }
-        fitted.fences = fences
-        counters.count(reason)
-        var candidate = ModelCandidate(model: fitted)
-        if let model, !isFinal {
-            candidate.model.verdict = ModelGuard.judge(
-                fitted,
-                against: model,
-                table: table,
-                landmarks: landmarks,
-                time: time,
-                configuration: configuration,
-                schema: schema,
-                isArmed: versions.isGuardArmed
-            )
-        }
-        if candidate.isHeld { exchangeFences(fences, for: model?.fences ?? [], at: time) }
-        take(candidate, into: &output)
     }
 
     /// Whether rows wait for their score by the present version.

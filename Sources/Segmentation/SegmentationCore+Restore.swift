@@ -81,6 +81,8 @@ extension SegmentationCore {
         // Restored rows are committed: the next transaction has an epoch of its own, or it would
         // take them for rows that it has saved and written already.
         table.commit()
+        // A refit that has begun knows other rows.
+        decisions += 1
         greatestEventTime = Int64.min
         for row in 0..<table.rowEnd where table.isInUse(row) {
             let index = Int(table.partition(row))

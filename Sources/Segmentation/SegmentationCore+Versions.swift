@@ -25,7 +25,11 @@ extension SegmentationCore {
             }
             adopt(candidate.model)
         }
-        noteDecision(at: candidate.model.trainedAt, into: &output)
+        noteDecision(
+            at: candidate.model.trainedAt,
+            customers: candidate.model.customers,
+            into: &output
+        )
     }
 
     // MARK: operators
@@ -75,7 +79,7 @@ extension SegmentationCore {
             case .rollback(let version): version
             }
         if let kept = target.flatMap({ versions.kept[$0] }) { activate(kept, into: &output) }
-        noteDecision(at: greatestEventTime, into: &output)
+        noteDecision(at: greatestEventTime, customers: table.count, into: &output)
         return CommandOutcome(
             command: command,
             version: model?.version ?? 0,
@@ -118,11 +122,16 @@ extension SegmentationCore {
     // MARK: records
 
     /// Notes a decision about versions, for the time of the next refit and for the next number.
-    private mutating func noteDecision(at time: Int64, into output: inout StepOutput) {
+    private mutating func noteDecision(
+        at time: Int64,
+        customers: Int,
+        into output: inout StepOutput
+    ) {
+        decisions += 1
         versions.decidedAt = max(versions.decidedAt, time)
-        versions.customers = table.count
+        versions.customers = customers
         lastRefitAt = max(lastRefitAt, time)
-        lastRefitCustomers = table.count
+        lastRefitCustomers = customers
         for version in versions.prune(active: model?.version) {
             appendModelRecord(Self.versionPrefix + "\(version)", nil, into: &output)
         }

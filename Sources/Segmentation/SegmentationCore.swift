@@ -58,6 +58,11 @@ public struct SegmentationCore: ~Copyable {
     var stability = FeatureStability()
     /// Event time of a refit that failed; the next try waits for an hour of events.
     var failedRefitAt: Int64?
+    /// A refit beside the hot path.
+    var refitUnderWay: RefitUnderWay?
+    /// Decisions about versions, and about whose rows are here: each makes a refit that has begun
+    /// useless.
+    var decisions = 0
 
     /// What an abort puts back beside table and medians.
     struct SavedState {
@@ -74,6 +79,9 @@ public struct SegmentationCore: ~Copyable {
         var versions: ModelVersions
         var drift: QuantisationDrift
         var stability: FeatureStability
+        var decisions: Int
+        /// A refit whose result the open transaction has taken over.
+        var takenRefit: RefitUnderWay?
     }
 
     /// Creates an empty core.
@@ -160,7 +168,8 @@ public struct SegmentationCore: ~Copyable {
             lastRefitCustomers: lastRefitCustomers,
             versions: versions,
             drift: drift,
-            stability: stability
+            stability: stability,
+            decisions: decisions
         )
     }
 
@@ -209,6 +218,8 @@ public struct SegmentationCore: ~Copyable {
         versions = saved.versions
         drift = saved.drift
         stability = saved.stability
+        decisions = saved.decisions
+        refitUnderWay = saved.takenRefit ?? refitUnderWay
         if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
         self.saved = nil
     }
@@ -303,6 +314,7 @@ public struct SegmentationCore: ~Copyable {
         rescoreCursor = 0
         drift = QuantisationDrift()
         stability = FeatureStability()
+        decisions += 1
         lastRefitAt = prepared.trainedAt
         lastRefitCustomers = prepared.customers
         versions.raise(version: prepared.version, nextSegmentID: prepared.nextSegmentID)
