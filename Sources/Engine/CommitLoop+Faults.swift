@@ -29,6 +29,8 @@ public enum EngineReport: Sendable, Equatable {
     case aborted(String)
     /// A refit failed; the model in force stays.
     case refitFailed(String)
+    /// A refit was of no use: versions or partitions have changed since it began.
+    case refitDropped
     /// A new version moves too many customers and waits for an operator.
     case heldBack(version: Int, because: String, replaces: Int?)
     /// An operator's command took effect.

@@ -24,6 +24,10 @@ public struct CommitLoopConfiguration: Sendable {
     public var transactionBytes = 8 << 20
     /// Rows that are scored again per turn after a refit.
     public var rescoreRows = 2_000
+    /// Rows copied between two transactions for a refit beside the loop: some milliseconds.
+    public var refitRows = 16_384
+    /// Runs refits beside the loop; nil runs them in place, between two batches.
+    public var refitRunner: RefitRunner?
     /// Rows looked at per turn because they are due, at most; records are polled in between.
     public var dueRows = 2_000
     /// How a partition's clock goes on once its end has been reached.
@@ -188,6 +192,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     }
 
     private mutating func close() {
+        configuration.refitRunner?.cancel()
         publishStatus(force: true)
         answerCommands(.failure(.unknownOutcome))
         checkpoints?.writer.close()
@@ -213,6 +218,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try obey()
         if isCommitDue { try commit() }
         keepCheckpoints()
+        prepareRefit()
     }
 
     private mutating func poll() throws(LoopFault) -> PollResult {
@@ -223,7 +229,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             lingerMilliseconds: linger
         )
         // Without partitions nothing is scored again, so there is nothing to hurry for.
-        let isBusy = (core.isRescoring && !positions.partitions.isEmpty) || isAnythingDue
+        let isBusy =
+            ((core.isRescoring || core.isPreparingRefit) && !positions.partitions.isEmpty)
+            || isAnythingDue
         let timeout = transaction.isOpen || isBusy ? remainingMilliseconds : 100
         batch.removeAll()
         do throws(LogError) {
@@ -309,15 +317,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     private mutating func learn() throws(LoopFault) {
         guard !positions.partitions.isEmpty else { return }
         core.learns = core.configuration.model.learning && positions.owns(partition: 0)
-        if core.isRefitDue {
-            try begin()
-            do {
-                try core.refit(at: core.greatestEventTime, into: &output)
-            } catch {
-                report(.refitFailed("\(error)"))
-            }
-            try produceOutput()
-        }
+        try refitIfDue()
         if core.isRescoring {
             try begin()
             core.rescore(

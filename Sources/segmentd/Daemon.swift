@@ -41,6 +41,7 @@ struct Daemon {
         limits.dueRows = configuration.commit.dueRows
         limits.clockAtEnd = configuration.clockAtEnd == .wall ? .wall : .hold
         limits.isModelGiven = model != nil
+        limits.refitRunner = RefitRunner()
         limits.eventTopics = configuration.kafka.eventTopics
         limits.checkpoint = configuration.checkpointConfiguration
         let log = configuration.kafka.logConfiguration(
@@ -160,6 +161,8 @@ struct Daemon {
             logger.warning("transaction aborted and begun again: \(reason)")
         case .refitFailed(let reason):
             logger.error("\(reason); the model in force stays")
+        case .refitDropped:
+            logger.info("refit dropped: versions or partitions have changed since it began")
         case .heldBack(let version, let reason, let former):
             // Said once as a warning; while nobody decides, every refit brings another candidate.
             logger.log(
