@@ -8,9 +8,24 @@ struct OrderStream {
     private(set) var lines: [Range<Int>] = []
 
     /// Events of customers who order in random turns, over a span of milliseconds.
-    init(count: Int, customers: Int, milliseconds: Int64, seed: UInt64) {
+    ///
+    /// - Parameters:
+    ///   - count: number of events.
+    ///   - customers: number of customers.
+    ///   - milliseconds: the span.
+    ///   - seed: the same one gives the same events.
+    ///   - from: number of the first event, so that a second stream is no repetition.
+    ///   - after: milliseconds that have passed when it begins.
+    init(
+        count: Int,
+        customers: Int,
+        milliseconds: Int64,
+        seed: UInt64,
+        from: Int = 0,
+        after: Int64 = 0
+    ) {
         var generator = SeededGenerator(seed: seed)
-        let start: Int64 = 1_772_323_200_000
+        let start: Int64 = 1_772_323_200_000 + after
         let channels = ["web", "catalog", "store"]
         let categories = ["wines", "fruits", "meat", "fish", "sweets", "gold"]
         bytes.reserveCapacity(count * 210)
@@ -25,9 +40,9 @@ struct OrderStream {
             let wanted = (kind + generator.next(below: 2)) % categories.count
             let other = (wanted + 1 + generator.next(below: 3)) % categories.count
             let line =
-                "{\"id\":\"e-\(index)\",\"source\":\"shop\",\"type\":\"order.placed\","
+                "{\"id\":\"e-\(from + index)\",\"source\":\"shop\",\"type\":\"order.placed\","
                 + "\"time\":\(time),"
-                + "\"customer_id\":\"c-\(customer)\",\"order_id\":\"o-\(index)\","
+                + "\"customer_id\":\"c-\(customer)\",\"order_id\":\"o-\(from + index)\","
                 + "\"amount\":\(Self.money(first + second)),\"currency\":\"EUR\",\"categories\":{"
                 + "\"\(categories[wanted])\":\(Self.money(first)),"
                 + "\"\(categories[other])\":\(Self.money(second))},"

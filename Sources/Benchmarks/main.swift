@@ -8,9 +8,13 @@ struct Options {
     var file: String?
     /// Whether restores are all that is measured.
     var restores = false
+    /// Whether refits are all that is measured.
+    var refits = false
 
     /// Customers of the events, or of the table that is restored.
     var customers: Int { givenCustomers ?? (restores ? 1_000_000 : 100_000) }
+    /// Customers of each refit to time.
+    var refitCustomers: [Int] { givenCustomers.map { [$0] } ?? [100_000, 1_000_000] }
 
     init(_ arguments: [String]) {
         var rest = arguments.dropFirst()
@@ -23,13 +27,16 @@ struct Options {
             case "--rounds": rounds = rest.popFirst().flatMap(Int.init) ?? rounds
             case "--write": file = rest.popFirst()
             case "--restore": restores = true
+            case "--refit": refits = true
             default:
                 print(
                     """
                     usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N]
-                                      [--write FILE] [--restore]
+                                      [--write FILE] [--restore] [--refit]
                       --write FILE  write the events too, for: segmentd replay --input FILE
                       --restore     only restores of a table of so many customers (1,000,000)
+                      --refit       only refits beside a hot path, of so many customers (100,000,
+                                    then 1,000,000)
                     """
                 )
                 exit(option == "--help" ? 0 : 2)
@@ -43,6 +50,13 @@ print(Machine.description)
 if options.restores {
     print("\(options.customers) customers, \(options.rounds) rounds, medians")
     RestoreBenchmark(customers: options.customers, rounds: options.rounds).run()
+    exit(0)
+}
+if options.refits {
+    for customers in options.refitCustomers {
+        var benchmark = RefitBenchmark(customers: customers)
+        benchmark.run()
+    }
     exit(0)
 }
 let stream = OrderStream(

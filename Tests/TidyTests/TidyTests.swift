@@ -46,6 +46,7 @@ import Testing
         ],
         "Benchmarks": [
             "Engine", "OnlineLearning", "Segmentation", "Settings", "Foundation",
+            "Synchronization",
         ],
     ]
 
