@@ -22,8 +22,9 @@ public struct CommitLoopConfiguration: Sendable {
     public var transactionRecords = 20_000
     /// Input bytes of a transaction, at most.
     public var transactionBytes = 8 << 20
-    /// Rows that are scored again per turn after a refit.
-    public var rescoreRows = 2_000
+    /// Rows that are scored again per turn after a refit: some milliseconds, most of them for the
+    /// records of those who move.
+    public var rescoreRows = 500
     /// Rows copied between two transactions for a refit beside the loop: some milliseconds.
     public var refitRows = 16_384
     /// Runs refits beside the loop; nil runs them in place, between two batches.
