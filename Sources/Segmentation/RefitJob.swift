@@ -145,7 +145,9 @@ public struct RefitResult: Sendable {
     let outcome: Result<ModelCandidate, RefitFailure>
 
     /// Whether there is a version, and the guard does not hold it.
-    var comesIntoForce: Bool { (try? outcome.get()).map { !$0.isHeld } ?? false }
+    var comesIntoForce: Bool {
+        if case .success(let candidate) = outcome { !candidate.isHeld } else { false }
+    }
 }
 
 /// A refit beside the hot path, from its first slice of copied rows until its result is taken over.

@@ -102,6 +102,8 @@ extension SegmentationCore {
         }
         saved?.takenRefit = progress
         refitUnderWay = nil
+        // What the open transaction has changed leaves the segments that it was in.
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
         try take(result, into: &output)
         return true
     }

@@ -97,6 +97,28 @@ import Testing
         #expect(other.core.lastRefitCustomers == customers)
     }
 
+    /// A batch may have changed rows before the result is taken over in the same transaction.
+    @Test func rowsOfTheSameTransactionLeaveTheSegmentsThatTheyWereIn() throws {
+        let shop = try learnt(seed: 86)
+        shop.core.receive(try #require(try prepare(shop).run()))
+        // Fewer changes than a step takes, which would tell the sums of them.
+        shop.core.rowChanges = -10_000
+        try shop.transaction {
+            for index in 0..<30 {
+                shop.shop.send(
+                    "{\"type\":\"engagement.visit\",\"time\":\(shop.core.greatestEventTime)}",
+                    key: "c\(index)",
+                    partition: Int32(index % 2)
+                )
+            }
+            let isTaken = try shop.core.finishRefit(into: &shop.shop.output)
+            #expect(isTaken)
+        }
+        #expect(shop.version == 2)
+        shop.rescore()
+        shop.expectMembersCounted()
+    }
+
     enum Decision: CaseIterable, Sendable {
         case rollback, partitionsLost, modelRestored, noLonger
     }
