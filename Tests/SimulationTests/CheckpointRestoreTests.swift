@@ -22,24 +22,13 @@ import Testing
             broker = ModelBroker(
                 clock: VirtualClock(wallMilliseconds: SimulationRun.wallMilliseconds)
             )
-            for name in [SimulationInput.eventTopic, "segments", "changelog"] {
-                broker.createTopic(name, partitions: SimulationInput.partitionCount)
-            }
-            for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
+            broker.createSimulationTopics()
         }
 
         func append(_ count: Int) {
-            for record in input.records[appended...].prefix(count) {
-                broker.append(
-                    SimulationInput.eventTopic,
-                    partition: record.partition,
-                    key: record.key,
-                    value: record.value,
-                    headers: record.headers,
-                    timestamp: record.timestamp
-                )
-                appended += 1
-            }
+            let records = input.records[appended...].prefix(count)
+            broker.append(records)
+            appended += records.count
         }
 
         func worker(_ disk: MemoryCheckpoints?, instance: String = "a") -> SimulatedWorker {

@@ -24,23 +24,11 @@ import Testing
                 clock: VirtualClock(wallMilliseconds: SimulationRun.wallMilliseconds),
                 settings: ModelBroker.Settings()
             )
-            for name in [SimulationInput.eventTopic, "segments", "changelog"] {
-                broker.createTopic(name, partitions: SimulationInput.partitionCount)
-            }
-            for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
+            broker.createSimulationTopics()
         }
 
         func append(_ records: some Sequence<SimulationInput.Record>) {
-            for record in records {
-                broker.append(
-                    SimulationInput.eventTopic,
-                    partition: record.partition,
-                    key: record.key,
-                    value: record.value,
-                    headers: record.headers,
-                    timestamp: record.timestamp
-                )
-            }
+            broker.append(records)
         }
 
         func worker(_ plan: FaultPlan = FaultPlan([])) -> SimulatedWorker {

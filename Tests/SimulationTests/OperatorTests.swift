@@ -17,20 +17,8 @@ import Testing
             clock: VirtualClock(wallMilliseconds: SimulationRun.wallMilliseconds),
             settings: ModelBroker.Settings()
         )
-        for name in [SimulationInput.eventTopic, "segments", "changelog"] {
-            broker.createTopic(name, partitions: SimulationInput.partitionCount)
-        }
-        for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
-        for record in input.records {
-            broker.append(
-                SimulationInput.eventTopic,
-                partition: record.partition,
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                timestamp: record.timestamp
-            )
-        }
+        broker.createSimulationTopics()
+        broker.append(input.records)
     }
 
     private func worker(_ faults: [FaultPlan.Entry] = []) -> SimulatedWorker {

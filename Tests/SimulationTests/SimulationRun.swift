@@ -55,10 +55,7 @@ struct SimulationRun {
             clock: VirtualClock(wallMilliseconds: Self.wallMilliseconds),
             settings: plan.broker
         )
-        for name in [SimulationInput.eventTopic, "segments", "changelog"] {
-            broker.createTopic(name, partitions: SimulationInput.partitionCount)
-        }
-        for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
+        broker.createSimulationTopics()
     }
 
     /// Runs until all input is committed, then stops the workers and lets time pass.
@@ -112,17 +109,9 @@ struct SimulationRun {
     }
 
     private mutating func append(_ count: Int) {
-        for record in plan.input.records[appended...].prefix(count) {
-            broker.append(
-                SimulationInput.eventTopic,
-                partition: record.partition,
-                key: record.key,
-                value: record.value,
-                headers: record.headers,
-                timestamp: record.timestamp
-            )
-            appended += 1
-        }
+        let records = plan.input.records[appended...].prefix(count)
+        broker.append(records)
+        appended += records.count
     }
 
     /// Whether the group has committed everything that there is to come.
