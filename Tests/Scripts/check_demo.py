@@ -6,14 +6,15 @@
 Starts `segmentd demo --seconds 12 --customers 1500 --rate 3000`, takes the broker's address from what it
 prints, and reads the segments three times at once: by itself, with crm_consumer.py and with kcat. Every
 key, header and value has to be as documented (field names and types, allowed words, ce_id, ordered
-moments), and the revisions of every life have to be 1, 2, 3, ... without gap or repeat. Prints a verdict;
-ends with status 1 on failure.
+moments), the revisions of every life have to be 1, 2, 3, ... without gap or repeat, and no decision may
+run ahead of the events. Prints a verdict; ends with status 1 on failure.
 
 The embedded broker shows records of aborted transactions to everyone. Where the demo reports aborted
 transactions, repeats are therefore only told.
 """
 
 import argparse
+import datetime
 import doctest
 import json
 import os
@@ -176,6 +177,37 @@ class Revisions:
         self.last[key, life] = max(last, revision)
 
 
+class Moments:
+    """Holds decisions of the clock against the events that move it.
+
+    >>> seen = Moments()
+    >>> seen.add("event", "2026-02-05T00:00:00.000Z"); seen.add("time", "2026-02-20T00:00:00.000Z")
+    >>> seen.problems()
+    []
+    >>> seen.add("time", "2026-11-23T00:00:00.000Z"); seen.problems()
+    ['decisions of 2026-11-23 by the clock alone, where events have come to 2026-02-05']
+    """
+
+    # Not every event changes a decision, so the newest of those seen is a little old.
+    SLACK = datetime.timedelta(days=30)
+
+    def __init__(self):
+        self.newest = {}
+
+    def add(self, cause, moment):
+        """Take the moment of a decision in."""
+        when = datetime.datetime.fromisoformat(moment.replace("Z", "+00:00"))
+        self.newest[cause] = max(when, self.newest.get(cause, when))
+
+    def problems(self):
+        """Whether time has run ahead of the events, as sentences."""
+        event, time_alone = self.newest.get("event"), self.newest.get("time")
+        if event is None or time_alone is None or time_alone <= event + self.SLACK:
+            return []
+        return [f"decisions of {time_alone:%Y-%m-%d} by the clock alone, "
+                f"where events have come to {event:%Y-%m-%d}"]
+
+
 class Demo:
     """A running demo and what it has said so far."""
 
@@ -215,7 +247,7 @@ class Demo:
                 self.changed.wait(left)
 
 
-def read(broker, topic, process, seen, found):
+def read(broker, topic, process, seen, moments, found):
     """Read the topic until the demo has ended; returns the number of records."""
     from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
@@ -245,6 +277,7 @@ def read(broker, topic, process, seen, found):
             found += [f"{headers.get('ce_id')}: {sentence}" for sentence in wrong]
             if not wrong:
                 seen.add(key, body["life"], body["revision"])
+                moments.add(body["cause"], body["effective_at"])
     consumer.close()
     return records
 
@@ -270,7 +303,7 @@ def kcat(broker, topic):
 
 def check(program, topic, demo_arguments):
     """Run it all; returns what is wrong and a sentence of what was seen."""
-    found, seen = [], Revisions()
+    found, seen, moments = [], Revisions(), Moments()
     demo = Demo(program, demo_arguments)
     crm = None
     try:
@@ -289,7 +322,7 @@ def check(program, topic, demo_arguments):
         )
         thread = threading.Thread(target=lambda: found.extend(kcat(broker, topic)))
         thread.start()
-        records = read(broker, topic, demo.process, seen, found)
+        records = read(broker, topic, demo.process, seen, moments, found)
         thread.join(60)
         status = demo.process.wait(60)
         demo.reader.join(10)
@@ -308,6 +341,7 @@ def check(program, topic, demo_arguments):
     if aborted is None:
         found.append("the demo printed no summary")
     found += [f"gap: {text}" for text in seen.gaps]
+    found += moments.problems()
     if aborted is not None and int(aborted[1]) == 0:
         found += [f"repeated: {text}" for text in seen.repeats]
         if summary.get("duplicates"):

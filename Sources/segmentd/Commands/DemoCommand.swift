@@ -75,6 +75,9 @@ struct DemoCommand: AsyncParsableCommand {
         if !set.contains(where: { $0.hasPrefix("admin.listen=") }) {
             loaded.admin.listen = ListenAddress(host: "127.0.0.1", port: 0)
         }
+        // A year of events passes in a minute, long ago: with the wall clock, everybody would have
+        // been silent for months whenever the daemon has read all that there is.
+        if !set.contains(where: { $0.hasPrefix("clock.at_end=") }) { loaded.clockAtEnd = .hold }
         // Its broker ends with it: nothing is left that a checkpoint would belong to.
         loaded.checkpoint.intervalMilliseconds = nil
         var logger = DaemonLogging.logger(level: .warning)
