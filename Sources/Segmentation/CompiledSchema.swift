@@ -2,7 +2,10 @@
 ///
 /// Compiled once at start. A row's numbers are laid out as: one number per slot in declared order,
 /// then one landmark per decayed slot, then the base of a last-purchase slot.
-public struct CompiledSchema: Sendable, Equatable {
+///
+/// An object and no struct: nearly every part of the core has it, and to hand thirty arrays around
+/// costs time, and the compiler minutes.
+public final class CompiledSchema: Sendable {
     /// A slot that orders move.
     struct OrderSlot: Sendable, Equatable {
         /// Index of the slot's number.

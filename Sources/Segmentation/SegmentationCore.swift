@@ -25,6 +25,11 @@ public struct SegmentationCore: ~Copyable {
     /// Whether this worker refits and steps: learning is on, and it is the trainer.
     public var learns: Bool
 
+    /// Never used: with it, the core is handled by its address everywhere.
+    ///
+    /// A core in registers is what the compiler's check of ownership takes apart into hundreds of
+    /// fields, block by block, for many minutes.
+    private let keepsItsAddress: (any Sendable)? = nil
     var table: CustomerTable
     var statistics: PopulationStatistics
     var decoder: EventDecoder
