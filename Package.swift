@@ -11,7 +11,7 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-/// Settings of the C++ target of this package.
+/// Settings of the C++ targets of this package.
 let strictC: [CSetting] = [.treatAllWarnings(as: .error), .enableWarning("all")]
 let strictCXX: [CXXSetting] = [.treatAllWarnings(as: .error), .enableWarning("all")]
 
@@ -43,6 +43,7 @@ let package = Package(
             providers: [.apt(["liblapacke-dev", "libopenblas-dev"])]
         ),
         .systemLibrary(name: "CNLopt", pkgConfig: "nlopt", providers: [.apt(["libnlopt-dev"])]),
+        .target(name: "CCharconv", cSettings: strictC, cxxSettings: strictCXX),
         .target(
             name: "CSimdjson",
             cSettings: strictC,
@@ -53,7 +54,7 @@ let package = Package(
         .target(name: "OnlineLearning", dependencies: ["Kernels"], swiftSettings: strict),
         .target(
             name: "Segmentation",
-            dependencies: ["OnlineLearning", "CSimdjson"],
+            dependencies: ["OnlineLearning", "CCharconv", "CSimdjson"],
             swiftSettings: strict
         ),
         .target(name: "EventLog", dependencies: ["CLibrdkafka"], swiftSettings: strict),

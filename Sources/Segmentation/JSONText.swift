@@ -1,3 +1,5 @@
+import CCharconv
+
 /// Appends JSON and times to a buffer of bytes, numbers in shortest round-trip form.
 enum JSONText {
     static func append(_ text: StaticString, to bytes: inout [UInt8]) {
@@ -17,7 +19,27 @@ enum JSONText {
         if number == number.rounded() && abs(number) < 1e15 {
             append(Int64(number), to: &bytes)
         } else {
-            bytes.append(contentsOf: number.description.utf8)
+            appendShortest(number, to: &bytes)
+        }
+    }
+
+    /// As `Double.description` writes it, which makes a string for it first.
+    private static func appendShortest(_ number: Double, to bytes: inout [UInt8]) {
+        if number < 0 { bytes.append(UInt8(ascii: "-")) }
+        let decimal = ccv_shortest(number)
+        let count = Int(decimal.count)
+        // Of the digits, so many stand before the point.
+        let whole = count + Int(decimal.exponent)
+        if whole < -3 || number.magnitude > 0x1p53 {
+            appendDigits(decimal.digits, width: 1, fraction: count - 1, to: &bytes)
+            append(whole > 0 ? "e+" as StaticString : "e-", to: &bytes)
+            appendDigits(UInt64((whole - 1).magnitude), width: 2, to: &bytes)
+        } else if whole >= count {
+            appendDigits(decimal.digits, width: 1, to: &bytes)
+            for _ in count..<whole { bytes.append(UInt8(ascii: "0")) }
+            append(".0" as StaticString, to: &bytes)
+        } else {
+            appendDigits(decimal.digits, width: 1, fraction: count - whole, to: &bytes)
         }
     }
 
@@ -106,16 +128,34 @@ enum JSONText {
         appendDigits(UInt64(date), width: 2, to: &bytes)
     }
 
-    private static func appendDigits(_ number: UInt64, width: Int, to bytes: inout [UInt8]) {
-        // Twenty digits hold every 64-bit number.
-        var digits = InlineArray<20, UInt8>(repeating: UInt8(ascii: "0"))
+    /// A whole number of `width` digits at least, the last `fraction` of them behind a point.
+    private static func appendDigits(
+        _ number: UInt64,
+        width: Int,
+        fraction: Int = 0,
+        to bytes: inout [UInt8]
+    ) {
+        // Twenty digits hold every 64-bit number, and a point and zeros before it fit as well.
+        var text = InlineArray<32, UInt8>(repeating: UInt8(ascii: "0"))
         var rest = number
-        var first = 20
-        while rest > 0 || 20 - first < width {
+        var first = 32
+        if fraction > 0 {
+            for _ in 0..<fraction {
+                first -= 1
+                text[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            }
             first -= 1
-            digits[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            text[first] = UInt8(ascii: ".")
+        }
+        let point = first
+        while rest > 0 || point - first < width {
+            first -= 1
+            text[first] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         }
-        for index in first..<20 { bytes.append(digits[index]) }
+        unsafe text.span.extracting(first..<32).withUnsafeBufferPointer {
+            unsafe bytes.append(contentsOf: $0)
+        }
     }
 }

@@ -176,4 +176,27 @@ struct TimeAndTextTests {
             #expect((parsed as? [String])?.first.map { Array($0.utf8) } == Array(string.utf8))
         }
     }
+
+    @Test func numbersReadAsTheStandardLibraryWritesThem() {
+        var random = SeededGenerator(seed: 73)
+        var numbers = [
+            0.1, 1e-4, 1e-5, 0.00012345678901234567, 123.456, 1e15 + 0.5, 1e15, 0x1p53 - 1,
+            0x1p53, 0x1p53 + 2, 0x1p54, 1e22,
+            .leastNonzeroMagnitude, .leastNormalMagnitude, .greatestFiniteMagnitude, 1e-3, 0.3,
+        ]
+        for _ in 0..<20_000 {
+            numbers.append(Double(bitPattern: random.next()))
+            numbers.append(random.nextDouble())
+            numbers.append(Double(random.next(below: 100_000_000)) / 100)
+            numbers.append(random.nextDouble() * 1e16)
+            numbers.append(random.nextDouble() * 1e-4)
+        }
+        for number in numbers where number.isFinite {
+            for signed in [number, -number] {
+                let isWhole = number == number.rounded() && number.magnitude < 1e15
+                let expected = isWhole ? String(Int64(signed)) : signed.description
+                #expect(text { JSONText.append(signed, to: &$0) } == expected)
+            }
+        }
+    }
 }

@@ -12,7 +12,7 @@ import Testing
         "Sources/EventLog/Kafka/",
         // Calls the C++ shim of simdjson.
         "Sources/Segmentation/JSONRecordParser.swift",
-        // Appends constant text without making a string of it.
+        // Appends constant text and digits without making a string of them.
         "Sources/Segmentation/JSONText.swift",
         // Reads eight bytes at a time.
         "Sources/Segmentation/StableHash.swift",
@@ -28,7 +28,9 @@ import Testing
     private static let imports: [String: Set<String>] = [
         "Kernels": ["CLAPACKE", "CNLopt", "Glibc"],
         "OnlineLearning": ["Kernels", "Glibc"],
-        "Segmentation": ["OnlineLearning", "Kernels", "CSimdjson", "Foundation", "Glibc"],
+        "Segmentation": [
+            "OnlineLearning", "Kernels", "CCharconv", "CSimdjson", "Foundation", "Glibc",
+        ],
         "EventLog": ["CLibrdkafka", "Foundation", "Glibc", "Synchronization"],
         "Engine": [
             "Segmentation", "EventLog", "Logging", "ServiceLifecycle", "Foundation", "Glibc",
