@@ -101,7 +101,8 @@ struct PopulationStatistics: Sendable {
 
     /// Keeps the numbers of a row, before its first change since the last flush.
     ///
-    /// With `isChange` false, the row is only scored again, which is no reason for a refit.
+    /// With `isChange` false, the row is only scored again: it keeps its numbers until the next
+    /// flush, and it is no reason for a refit.
     mutating func markChanging(
         _ row: Int,
         of table: inout CustomerTable,
@@ -121,6 +122,7 @@ struct PopulationStatistics: Sendable {
                 isChange: isChange
             )
         )
+        guard isChange else { return }
         table.numbers.copy(row: row, to: &oldNumbers, at: (dirty.count - 1) * schema.numberCount)
     }
 
@@ -188,13 +190,15 @@ struct PopulationStatistics: Sendable {
                 at: (index - group.lowerBound) * schema.numberCount
             )
         }
-        evaluator.read(
-            oldNumbers,
-            from: group.lowerBound,
-            count: group.count,
-            landmarks: landmarks,
-            into: &oldStored
-        )
+        if dirty[group].contains(where: { $0.had && $0.isChange }) {
+            evaluator.read(
+                oldNumbers,
+                from: group.lowerBound,
+                count: group.count,
+                landmarks: landmarks,
+                into: &oldStored
+            )
+        }
         evaluator.read(
             newNumbers,
             from: 0,
@@ -211,6 +215,10 @@ struct PopulationStatistics: Sendable {
         _ table: inout CustomerTable,
         _ model: ModelInForce?
     ) {
+        guard entry.isChange else {
+            moveMember(entry, at: base, table, model)
+            return
+        }
         if entry.had {
             for (k, feature) in schema.missable.enumerated() {
                 changeMedian(k, oldStored[base + feature], adding: false)
@@ -224,19 +232,53 @@ struct PopulationStatistics: Sendable {
         if !table.isOutlier(entry.row) {
             stage(newStored, base, sign: 1, cluster: cluster(of: entry.row, table, model))
         }
-        if entry.isChange && table.markChanged(entry.row) { changedCustomers += 1 }
+        if table.markChanged(entry.row) { changedCustomers += 1 }
+    }
+
+    /// Follows a row that was only scored again: its numbers are what they were, so all it can do
+    /// is to change its cluster, and to enter or leave training.
+    private mutating func moveMember(
+        _ entry: Dirty,
+        at base: Int,
+        _ table: borrowing CustomerTable,
+        _ model: ModelInForce?
+    ) {
+        let isTraining = !table.isOutlier(entry.row)
+        let cluster = cluster(of: entry.row, table, model)
+        if isTraining && entry.wasTraining {
+            guard cluster != entry.oldCluster else { return }
+            let staged = batch.count
+            appendRow(newStored, base)
+            exchangeMember(staged, sign: -1, cluster: entry.oldCluster)
+            exchangeMember(staged, sign: 1, cluster: cluster)
+            batch.removeLast(dimension)
+        } else if entry.wasTraining {
+            stage(newStored, base, sign: -1, cluster: entry.oldCluster)
+        } else if isTraining {
+            stage(newStored, base, sign: 1, cluster: cluster)
+        }
     }
 
     /// Adds a row, given in stored units, to the batch of the moments and to its cluster.
     private mutating func stage(_ stored: [Double], _ base: Int, sign: Double, cluster: Int) {
         let start = batch.count
+        appendRow(stored, base)
+        signs.append(sign)
+        exchangeMember(start, sign: sign, cluster: cluster)
+    }
+
+    /// Appends the u of a row to the batch.
+    private mutating func appendRow(_ stored: [Double], _ base: Int) {
         batch.append(1)
         for j in 0..<schema.featureCount {
             let a = stored[base &+ j]
             batch.append(a.isNaN ? 0 : a - centres[j])
         }
         for feature in schema.missable { batch.append(stored[base + feature].isNaN ? 1 : 0) }
-        signs.append(sign)
+    }
+
+    /// Adds the row of the batch that starts at `start` to a cluster, or takes it out; -1 is none.
+    private mutating func exchangeMember(_ start: Int, sign: Double, cluster: Int) {
         guard cluster >= 0 else { return }
         if sign > 0 {
             clusters.add(rows: batch, rowIndex: start / dimension, cluster: cluster)
