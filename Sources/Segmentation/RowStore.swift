@@ -74,10 +74,10 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
 
     /// Overwrites a row from `source`, from an index on.
     mutating func write(row: Int, from source: [Element], at start: Int) {
-        let base = (row & Self.mask) &* stride
-        for field in 0..<stride {
-            pages[row >> Self.shift][base &+ field] = source[start &+ field]
-        }
+        let count = stride
+        let base = (row & Self.mask) &* count
+        var page = pages[row >> Self.shift].mutableSpan
+        copyElements(source, start, count, into: &page, base)
     }
 }
 
@@ -154,9 +154,8 @@ struct WordArena: Sendable {
     /// Overwrites a block from `source`, from an index on.
     mutating func write(_ offset: UInt32, _ count: Int, from source: [UInt64], at start: Int = 0) {
         let base = Int(offset) & (Self.chunkWords - 1)
-        for k in 0..<count {
-            chunks[Int(offset) >> Self.chunkShift][base &+ k] = source[start &+ k]
-        }
+        var chunk = chunks[Int(offset) >> Self.chunkShift].mutableSpan
+        copyElements(source, start, count, into: &chunk, base)
     }
 
     /// Whether a block begins with these bytes, eight to a word.
