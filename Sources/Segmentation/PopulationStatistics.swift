@@ -351,8 +351,10 @@ struct PopulationStatistics: Sendable {
             let sum = moments.upper[
                 position * dimension - position * (position - 1) / 2
             ]
-            // Integers cancel exactly, so a sum of 0 has lost nothing.
-            if sum != 0 && moments.largestSquares[feature] > 1e4 * abs(sum) { return true }
+            // Zeros and ones cancel exactly. Any other sum of 0 may have lost all its digits, and
+            // left some in the sums beside it.
+            if case .level = schema.features[feature] { continue }
+            if moments.largestSquares[feature] > 1e4 * abs(sum) { return true }
         }
         return false
     }

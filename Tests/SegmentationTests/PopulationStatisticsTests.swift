@@ -81,6 +81,40 @@ struct PopulationStatisticsTests {
         }
     }
 
+    /// Something huge takes in all digits of what is small beside it; when both go, the sum of
+    /// squares is exactly 0, and those beside it are not.
+    @Test func whatIsLeftOfTheHugeGoesWhenNobodyHasAnything() {
+        let shop = TestShop()
+        func order(_ customer: String, _ amount: Double) {
+            shop.send(
+                "{\"type\":\"order.placed\",\"time\":\(TestConfiguration.start),"
+                    + "\"order_id\":\"o\",\"amount\":\(amount)}",
+                key: customer
+            )
+        }
+        for (customer, amount) in [("huge", 9_876_543.21), ("small", 0.07), ("tiny", 0.013)] {
+            shop.core.begin()
+            order(customer, amount)
+            shop.core.commit()
+        }
+        for customer in ["small", "tiny", "huge"] {
+            shop.core.begin()
+            shop.send(
+                "{\"type\":\"privacy.erased\",\"time\":\(TestConfiguration.start + 1)}",
+                key: customer
+            )
+            if customer == "small" {
+                shop.send(
+                    "{\"type\":\"engagement.visit\",\"time\":\(TestConfiguration.start)}",
+                    key: "other"
+                )
+            }
+            shop.core.commit()
+        }
+        let difference = shop.statisticsDifference(at: TestConfiguration.start)
+        #expect(difference == nil)
+    }
+
     @Test func constantFeaturesHaveNoVarianceAtAll() throws {
         let shop = TestShop()
         for index in 0..<50 {
