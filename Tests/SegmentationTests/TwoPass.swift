@@ -13,6 +13,10 @@ struct TwoPass {
     var middle: [(low: Double, high: Double)?] = []
     var imputation: [Double] = []
     var trainingCount = 0
+    /// `[d x d]`, of the training rows with everything missing imputed.
+    var covariance: [Double] = []
+    /// Features of every training row, NaN where missing.
+    var training: [[Double]] = []
 
     /// Features of a row of `TestConfiguration.smartCart` at a moment, from slots by name.
     static func features(_ row: Int, _ shop: TestShop, at time: Int64) -> [Double] {
@@ -45,8 +49,10 @@ struct TwoPass {
         let rows = (0..<table.rowEnd).filter { table.isInUse($0) }
         let all = rows.map { Self.features($0, shop, at: time) }
         let training = zip(rows, all).filter { !table.isOutlier($0.0) }.map(\.1)
+        self.training = training
         trainingCount = training.count
         let count = Double(max(1, training.count))
+        var distances: [[Double]] = []
         for j in 0..<shop.core.schema.featureCount {
             let known = all.map { $0[j] }.filter { !$0.isNaN }.sorted()
             missing.append(training.filter { $0[j].isNaN }.count)
@@ -62,6 +68,12 @@ struct TwoPass {
             let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
             self.mean.append(mean)
             deviation.append((squares / count).squareRoot())
+            distances.append(values.map { $0 - mean })
+        }
+        for first in distances {
+            for second in distances {
+                covariance.append(zip(first, second).reduce(0) { $0 + $1.0 * $1.1 } / count)
+            }
         }
     }
 }
@@ -100,6 +112,14 @@ extension TestShop {
             }
             let missing = core.statistics.moments.missingCount(of: j)
             if missing != Double(expected.missing[j]) { return "missing \(name): \(missing)" }
+        }
+        return medianDifference(expected, medians) ?? clusterDifference()
+    }
+
+    /// Holds medians, in feature units, against those of the table.
+    func medianDifference(_ expected: TwoPass, _ medians: [Double]) -> String? {
+        for j in medians.indices {
+            let name = core.schema.featureNames[j]
             guard core.schema.missable.contains(j) else { continue }
             guard let middle = expected.middle[j] else {
                 if !medians[j].isNaN { return "median of \(name) that nobody has" }
@@ -114,10 +134,11 @@ extension TestShop {
                 return "median of \(name): \(medians[j]) for \(middle)"
             }
         }
-        return clusterDifference()
+        return nil
     }
 
-    private func clusterDifference() -> String? {
+    /// Holds members and sums of every segment against the rows that are in it.
+    func clusterDifference() -> String? {
         guard let model = core.model else { return nil }
         let width = core.statistics.dimension
         var evaluator = FeatureEvaluator(schema: core.schema)
