@@ -20,7 +20,13 @@ extension CommitLoop where Log: ~Copyable {
             commands = []
             return
         }
-        try begin()
+        do throws(LoopFault) {
+            try begin()
+        } catch {
+            // No transaction will end that could answer them, and none has changed anything.
+            answerCommands(.failure(.aborted))
+            throw error
+        }
         var answers: [Result<String, MailboxError>] = []
         for letter in taken {
             do throws(CommandRefusal) {

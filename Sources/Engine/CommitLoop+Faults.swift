@@ -114,14 +114,18 @@ extension CommitLoop where Log: ~Copyable {
             positions.abort()
             transaction = OpenTransaction()
         }
-        answerCommands(.failure(.aborted))
         // The rewind brings them again.
         if unfinished == .records { unfinished = nil }
         var waits = Backoff()
         let limit = clock.monotonicMicroseconds() + 30_000_000
         while true {
             do throws(LogError) {
-                if wasOpen { try log.abortTransaction() }
+                if wasOpen {
+                    try log.abortTransaction()
+                    // Not sooner: after a commit whose answer was lost, the abort is refused, and
+                    // nobody knows whether the commands took effect.
+                    answerCommands(.failure(.aborted))
+                }
                 // Partitions that are being taken away are given up next, not consumed again.
                 // Without the rewind, what was aborted would never be read again.
                 if !positions.partitions.isEmpty, unfinished == nil,

@@ -1,4 +1,5 @@
 import Engine
+import EventLog
 import Foundation
 import Segmentation
 import Synchronization
@@ -21,11 +22,11 @@ import Testing
         broker.append(input.records)
     }
 
-    private func worker(_ faults: [FaultPlan.Entry] = []) -> SimulatedWorker {
+    private func worker(_ plan: FaultPlan = FaultPlan([])) -> SimulatedWorker {
         SimulatedWorker(
             broker: broker,
             instance: "a",
-            plan: FaultPlan(faults),
+            plan: plan,
             model: nil,
             configuration: {
                 var configuration = CommitLoopConfiguration()
@@ -45,7 +46,15 @@ import Testing
         }
     }
 
-    /// Turns the loop until the question is answered.
+    /// A worker that has learnt some versions and has nothing to do.
+    private func idleWorker(_ plan: FaultPlan) throws -> SimulatedWorker {
+        let worker = worker(plan)
+        for _ in 0..<400 { try #require(worker.turn() == nil) }
+        try #require(try (activeVersion ?? 0) > 2, "versions replace each other")
+        return worker
+    }
+
+    /// Turns the loop until the question is answered; a loop that does not answer is stopped.
     private func ask(
         _ request: Mailbox.Request,
         _ worker: SimulatedWorker
@@ -63,9 +72,17 @@ import Testing
                     box.answer.withLock { $0 = .failure(error) }
                 }
             }
+            var turns = 0
+            var hasEnded = false
             while box.answer.withLock({ $0 == nil }) {
-                _ = worker.turn()
+                if !hasEnded { hasEnded = worker.turn() != nil }
                 await Task.yield()
+                turns += 1
+                if turns == 20_000 && !hasEnded {
+                    Issue.record("never answered: \(request)")
+                    _ = worker.stop()
+                    hasEnded = true
+                }
             }
         }
         return box.answer.withLock { $0 } ?? .failure(.cancelled)
@@ -109,6 +126,61 @@ import Testing
         for _ in 0..<50 { _ = next.turn() }
         #expect(try activeVersion == 1)
         #expect(next.stop() == .drained)
+    }
+
+    // MARK: faults
+
+    @Test func aCommandWhoseTransactionCannotBeginIsAnswered() async throws {
+        let plan = FaultPlan([])
+        let worker = try idleWorker(plan)
+        let before = try #require(try activeVersion)
+        plan.add(Fault(.retriable, .before), atNext: .beginTransaction)
+        #expect(await ask(.rollback(version: before - 1), worker) == .failure(.aborted))
+        #expect(plan.remaining.isEmpty)
+        #expect(try activeVersion == before)
+        guard case .success = await ask(.rollback(version: before - 1), worker) else {
+            Issue.record("nothing has changed, so it may be tried again")
+            return
+        }
+        #expect(try activeVersion == before - 1)
+        #expect(worker.stop() == .drained)
+    }
+
+    @Test func aCommandOfAnAbortedTransactionHasChangedNothing() async throws {
+        for call in [LogMethod.produce, .sendOffsets, .commitTransaction] {
+            let plan = FaultPlan([])
+            let worker = try idleWorker(plan)
+            let before = try #require(try activeVersion)
+            plan.add(Fault(.abortable, .before), atNext: call)
+            let answer = await ask(.rollback(version: before - 1), worker)
+            #expect(answer == .failure(.aborted), "\(call)")
+            #expect(try activeVersion == before, "\(call)")
+            #expect(worker.stop() == .drained)
+        }
+    }
+
+    @Test func whileTheAbortIsNotKnownNothingIsPromised() async throws {
+        let plan = FaultPlan([])
+        let worker = try idleWorker(plan)
+        let before = try #require(try activeVersion)
+        plan.add(Fault(.abortable, .before), atNext: .sendOffsets)
+        plan.add(Fault(.fatal, .before), atNext: .abortTransaction)
+        let answer = await ask(.rollback(version: before - 1), worker)
+        #expect(answer == .failure(.unknownOutcome))
+        #expect(plan.remaining.isEmpty)
+    }
+
+    /// The broker commits, and is away before it can say so, for longer than the loop waits.
+    @Test func aCommandWhoseCommitGotNoAnswerMayHaveTakenEffect() async throws {
+        let plan = FaultPlan([])
+        let worker = try idleWorker(plan)
+        let before = try #require(try activeVersion)
+        plan.add(Fault(.retriable, .after), atNext: .commitTransaction)
+        plan.add(Fault(.unavailable(calls: 60), .before), atNext: .commitTransaction, after: 1)
+        let answer = await ask(.rollback(version: before - 1), worker)
+        #expect(answer == .failure(.unknownOutcome))
+        #expect(plan.remaining.isEmpty)
+        #expect(try activeVersion == before - 1)
     }
 }
 

@@ -124,6 +124,19 @@ public final class FaultPlan: Sendable {
         }
     }
 
+    /// Adds a fault at a call to come.
+    ///
+    /// - Parameters:
+    ///   - fault: what happens.
+    ///   - method: at which method.
+    ///   - skipped: calls of it that come before, 0 for the next one.
+    public func add(_ fault: Fault, atNext method: LogMethod, after skipped: Int = 0) {
+        state.withLock { state in
+            let call = state.calls[method, default: 0] + 1 + skipped
+            state.entries.append(Entry(fault, at: method, call: call))
+        }
+    }
+
     /// Counts a call and decides about it.
     ///
     /// - Parameters:
