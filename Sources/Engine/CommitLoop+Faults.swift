@@ -116,12 +116,15 @@ extension CommitLoop where Log: ~Copyable {
         }
         // The rewind brings them again.
         if unfinished == .records { unfinished = nil }
+        var mustAbort = wasOpen
         var waits = Backoff()
         let limit = clock.monotonicMicroseconds() + 30_000_000
         while true {
             do throws(LogError) {
-                if wasOpen {
+                if mustAbort {
                     try log.abortTransaction()
+                    // Once: the rewind may have to be tried again.
+                    mustAbort = false
                     // Not sooner: after a commit whose answer was lost, the abort is refused, and
                     // nobody knows whether the commands took effect.
                     answerCommands(.failure(.aborted))
