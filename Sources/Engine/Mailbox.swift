@@ -61,21 +61,24 @@ public final class Mailbox: Sendable {
         }
     }
 
+    /// Takes the answer of one question, once, on any thread.
+    package typealias Reply = @Sendable (Result<[UInt8]?, MailboxError>) -> Void
+
     /// A command that was taken out of the mailbox and has to be answered.
     struct Command {
         let command: OperatorCommand
-        fileprivate let continuation: CheckedContinuation<Result<[UInt8]?, MailboxError>, Never>
+        fileprivate let reply: Reply
 
         /// Says what came of it.
         func answer(_ result: Result<String, MailboxError>) {
-            continuation.resume(returning: result.map { Array($0.utf8) })
+            reply(result.map { Array($0.utf8) })
         }
     }
 
     private struct Letter {
         let ticket: UInt64
         let request: Request
-        let continuation: CheckedContinuation<Result<[UInt8]?, MailboxError>, Never>
+        let reply: Reply
 
         var isCommand: Bool { request.command != nil }
     }
@@ -112,10 +115,7 @@ public final class Mailbox: Sendable {
         _ request: Request,
         limit: Duration = .seconds(2)
     ) async throws(MailboxError) -> [UInt8]? {
-        let ticket = state.withLock { state in
-            defer { state.nextTicket += 1 }
-            return state.nextTicket
-        }
+        let ticket = nextTicket()
         let answer = await withTaskCancellationHandler {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -133,7 +133,7 @@ public final class Mailbox: Sendable {
                         Letter(
                             ticket: ticket,
                             request: request,
-                            continuation: continuation
+                            reply: { continuation.resume(returning: $0) }
                         )
                     )
                 }
@@ -147,12 +147,24 @@ public final class Mailbox: Sendable {
         return try answer.get()
     }
 
+    /// Leaves a question without waiting, so that a simulation needs no second thread.
+    package func leave(_ request: Request, reply: @escaping Reply) {
+        post(Letter(ticket: nextTicket(), request: request, reply: reply))
+    }
+
+    private func nextTicket() -> UInt64 {
+        state.withLock { state in
+            defer { state.nextTicket += 1 }
+            return state.nextTicket
+        }
+    }
+
     /// Answers what waits; called by the engine's thread once a turn.
     ///
     /// Costs one atomic load when nothing waits.
     ///
-    /// - Parameter reply: gives the answer in UTF-8, or nil for an unknown customer.
-    public func drain(_ reply: (Request) -> [UInt8]?) {
+    /// - Parameter answer: gives the answer in UTF-8, or nil for an unknown customer.
+    public func drain(_ answer: (Request) -> [UInt8]?) {
         guard waiting.load(ordering: .acquiring) > 0 else { return }
         let letters = state.withLock { state in
             let letters = state.letters.filter { !$0.isCommand }
@@ -161,7 +173,7 @@ public final class Mailbox: Sendable {
             return letters
         }
         for letter in letters {
-            letter.continuation.resume(returning: .success(reply(letter.request)))
+            letter.reply(.success(answer(letter.request)))
         }
     }
 
@@ -177,7 +189,7 @@ public final class Mailbox: Sendable {
             waiting.store(state.letters.count, ordering: .releasing)
             return letters.compactMap { letter in
                 letter.request.command.map {
-                    Command(command: $0, continuation: letter.continuation)
+                    Command(command: $0, reply: letter.reply)
                 }
             }
         }
@@ -191,7 +203,7 @@ public final class Mailbox: Sendable {
             waiting.store(0, ordering: .releasing)
             return state.letters
         }
-        for letter in letters { letter.continuation.resume(returning: .failure(.stopped)) }
+        for letter in letters { letter.reply(.failure(.stopped)) }
     }
 
     private func post(_ letter: Letter) {
@@ -203,7 +215,7 @@ public final class Mailbox: Sendable {
             waiting.store(state.letters.count, ordering: .releasing)
             return nil
         }
-        if let refusal { letter.continuation.resume(returning: .failure(refusal)) }
+        if let refusal { letter.reply(.failure(refusal)) }
     }
 
     /// Takes a question back.
@@ -218,6 +230,6 @@ public final class Mailbox: Sendable {
             waiting.store(state.letters.count - 1, ordering: .releasing)
             return state.letters.remove(at: index)
         }
-        letter?.continuation.resume(returning: .failure(reason))
+        letter?.reply(.failure(reason))
     }
 }

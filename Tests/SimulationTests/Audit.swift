@@ -19,6 +19,7 @@ struct Audit {
             problems.append("no end after \(run.turns) turns, \(run.ends.count) ends: \(run.ends)")
         }
         if run.broker.openTransactionCount != 0 { problems.append("a transaction is still open") }
+        problems += run.asker.problems
         checkOffsets()
         if let expected {
             checkOutputs(expected)
@@ -192,7 +193,15 @@ struct Audit {
     private struct Active: Decodable { var version: Int }
 
     private mutating func checkModel() {
-        let records = Self.latest(run.broker.readCommitted("model"))
+        let stored = run.broker.readCommitted("model")
+        var documents: [[UInt8]: [UInt8]] = [:]
+        for record in stored where (record.key ?? []).starts(with: "version/".utf8) {
+            guard let key = record.key, let value = record.value else { continue }
+            if documents.updateValue(value, forKey: key).map({ $0 != value }) ?? false {
+                problems.append("\(Self.name(key)) has changed")
+            }
+        }
+        let records = Self.latest(stored)
         guard let active = records[Array("active".utf8)] else {
             problems.append("no active model")
             return

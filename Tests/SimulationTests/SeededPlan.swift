@@ -47,6 +47,8 @@ struct SeededPlan {
         plan.broker.markerDelayMilliseconds = [0, 0, 3, 250][random.below(4)]
         plan.broker.sessionTimeoutMilliseconds = [1_000, 10_000][random.below(2)]
         plan.recordsBefore = random.below(shop.input.records.count)
+        // A given model has no other version, so most commands are refused there.
+        plan.commandsPerMille = [20, 100][random.below(2)]
         self.plan = plan
         expected = isLearning ? nil : shop.expected
     }

@@ -22,6 +22,8 @@ struct SimulationRun {
         var recordsBefore = 0
         /// Chance that a living worker is told to stop at a turn, in thousandths.
         var stopsPerMille = 0
+        /// Chance that an operator asks the next worker for something, in thousandths.
+        var commandsPerMille = 0
         /// Disks of the workers, by instance; a worker without one keeps no checkpoints.
         var checkpoints: [String: MemoryCheckpoints] = [:]
         /// Seed of the interleaving.
@@ -37,6 +39,7 @@ struct SimulationRun {
 
     let plan: Plan
     let broker: ModelBroker
+    let asker: SimulatedOperator
     /// Whether all input was committed within the bounds.
     private(set) var isFinished = false
     /// Why processes ended, in order.
@@ -56,6 +59,12 @@ struct SimulationRun {
             settings: plan.broker
         )
         broker.createSimulationTopics()
+        // A seed of its own, so that everything else goes on as without commands.
+        asker = SimulatedOperator(
+            broker: broker,
+            perMille: plan.commandsPerMille,
+            seed: plan.seed ^ 0x5eed
+        )
     }
 
     /// Runs until all input is committed, then stops the workers and lets time pass.
@@ -74,6 +83,7 @@ struct SimulationRun {
         for _ in 0..<(plan.loop.dueRows < 100 ? 600 : plan.model == nil ? 60 : 0) { turn() }
         for index in workers.indices {
             if let worker = workers[index] { ends.append(worker.stop()) }
+            asker.finishTurn(of: index, hasEnded: true)
             workers[index] = nil
         }
         // What a crash left open is aborted by then.
@@ -102,7 +112,10 @@ struct SimulationRun {
             return
         }
         let isToldToStop = random.below(1000) < plan.stopsPerMille
-        if let end = isToldToStop ? worker.stop() : worker.turn() {
+        asker.prepareTurn(of: index, worker)
+        let end = isToldToStop ? worker.stop() : worker.turn()
+        asker.finishTurn(of: index, hasEnded: end != nil)
+        if let end {
             ends.append(end)
             workers[index] = nil
         }

@@ -14,29 +14,43 @@ import Testing
         let count = environment["SIM_RUNS"].flatMap { UInt64($0) } ?? 200
         let seeds = only.map { $0...$0 } ?? 1...max(1, count)
         let shops = try SeededPlan.shops()
-        let coverage = await withTaskGroup(of: FaultCoverage.self) { group in
+        let coverage = await withTaskGroup(of: Coverage.self) { group in
             let lanes: UInt64 = 2
             for lane in 0..<lanes {
                 group.addTask {
-                    var coverage = FaultCoverage()
+                    var coverage = Coverage()
                     for seed in seeds where seed % lanes == lane {
                         coverage.add(Self.check(seed, shops))
                     }
                     return coverage
                 }
             }
-            return await group.reduce(into: FaultCoverage()) { $0.add($1.hits) }
+            return await group.reduce(into: Coverage()) { $0.add($1) }
         }
-        print(coverage.table)
+        print(coverage.faults.table)
+        print("commands: \(coverage.commands)")
         if only == nil && count >= 200 {
-            #expect(coverage.missing.isEmpty, "no run came to \(coverage.missing)")
+            let missing = coverage.faults.missing
+            #expect(missing.isEmpty, "no run came to \(missing)")
+            #expect(coverage.commands[.done, default: 0] > 50, "\(coverage.commands)")
+        }
+    }
+
+    /// What happened in some runs.
+    private struct Coverage: Sendable {
+        var faults = FaultCoverage()
+        var commands: [SimulatedOperator.Outcome: Int] = [:]
+
+        mutating func add(_ other: Coverage) {
+            faults.add(other.faults.hits)
+            commands.merge(other.commands, uniquingKeysWith: +)
         }
     }
 
     /// Makes one run and audits it.
     ///
-    /// - Returns: the faults that happened.
-    private static func check(_ seed: UInt64, _ shops: [SeededPlan.Shop]) -> [FaultPlan.Cell: Int] {
+    /// - Returns: the faults and commands that happened.
+    private static func check(_ seed: UInt64, _ shops: [SeededPlan.Shop]) -> Coverage {
         let seeded = SeededPlan(seed: seed, shops: shops)
         var run = SimulationRun(seeded.plan)
         run.run()
@@ -45,6 +59,8 @@ import Testing
             problems.isEmpty,
             "SIM_SEED=\(seed) repeats it: \(problems.prefix(5).joined(separator: "; "))"
         )
-        return seeded.plan.faults.hits
+        var coverage = Coverage(commands: run.asker.counts)
+        coverage.faults.add(seeded.plan.faults.hits)
+        return coverage
     }
 }
