@@ -91,4 +91,54 @@ import Testing
         #expect(detector.mean == 5)
         #expect(abs(detector.deviation - (32.0 / 7).squareRoot()) < 1e-12)
     }
+
+    /// By hand: deviations are at least 1, half of one is allowed, and 19 of them make a rise.
+    @Test func theSumFollowsPage() {
+        var detector = PageHinkley(
+            allowance: 0.5,
+            threshold: 19,
+            leastDeviation: 1,
+            warmUpCount: 2
+        )
+        for number in [0.0, 0] { detector.add(number) }
+        #expect(detector.level == 0)
+        // 10 deviations above a mean that it is not part of.
+        detector.add(10)
+        #expect(detector.level == 9.5 / 19)
+        // At the mean: the allowance alone.
+        detector.add(detector.mean)
+        #expect(abs(detector.level - 9.0 / 19) < 1e-12)
+        // Far below: back to 0, and no lower.
+        detector.add(-1000)
+        #expect(detector.level == 0)
+        let (mean, deviation) = (detector.mean, detector.deviation)
+        detector.add(mean + 2.5 * deviation)
+        #expect(abs(detector.level - 2.0 / 19) < 1e-12)
+    }
+
+    @Test func theThresholdItselfIsNoRise() {
+        for (threshold, isRisen) in [(9.5, false), (9.4, true)] {
+            var detector = PageHinkley(
+                allowance: 0.5,
+                threshold: threshold,
+                leastDeviation: 1,
+                warmUpCount: 2
+            )
+            for number in [0.0, 0, 10] { detector.add(number) }
+            #expect(detector.isRisen == isRisen)
+        }
+    }
+
+    @Test func theFirstNumbersDoNotCount() {
+        var detector = PageHinkley(
+            allowance: 0.5,
+            threshold: 1,
+            leastDeviation: 1,
+            warmUpCount: 3
+        )
+        for number in [0.0, 0, 10] { detector.add(number) }
+        #expect(detector.level == 0 && !detector.isRisen)
+        detector.add(100)
+        #expect(detector.isRisen)
+    }
 }

@@ -141,6 +141,56 @@ struct OutlierFencesTests {
         version.expectMembersCounted()
     }
 
+    /// Fences so narrow that everybody is beyond one of them leave nobody to learn from.
+    @Test func aRefitThatFailsPutsTheFencesInForceBack() throws {
+        let version = VersionShop(seed: 3) { configuration in
+            configuration.outliers = [
+                OutlierBound(feature: "income", fence: 0.01),
+                OutlierBound(feature: "visits", fence: 0.01),
+            ]
+        }
+        func snapshots(_ numbers: (Int) -> (income: Int, visits: Int)) {
+            version.transaction {
+                for index in 0..<60 {
+                    let (income, visits) = numbers(index)
+                    version.shop.send(
+                        "{\"type\":\"customer.snapshot\",\"time\":\(TestConfiguration.start),"
+                            + "\"Income\":\(income),\"NumWebVisitsMonth\":\(visits)}",
+                        key: "c\(index)"
+                    )
+                }
+            }
+        }
+        // All visits are alike, so only incomes have a fence.
+        snapshots { (20_000 + 500 * $0, 0) }
+        try version.refit()
+        version.rescore()
+        let first = try #require(version.model).fences
+        #expect(first.count == 1)
+        // Half are beyond by income now, and the others would be by visits.
+        snapshots { index in
+            let isFirst = index % 4 < 2
+            return index % 2 == 0
+                ? (30_000, isFirst ? 0 : 20) : (isFirst ? 1_000 : 100_000, 10)
+        }
+        expectFlags(version.core, by: first)
+        let before = try #require(version.model)
+        version.core.begin()
+        #expect(throws: RefitFailure.self) {
+            try version.core.refit(
+                at: version.core.greatestEventTime,
+                into: &version.shop.output
+            )
+        }
+        expectFlags(version.core, by: first)
+        version.commit()
+        expectFlags(version.core, by: first)
+        #expect(version.core.statistics.moments.count == 30 && version.model == before)
+        version.expectMembersCounted()
+        // The next try waits for an hour of events.
+        #expect(version.core.refitReason == nil)
+    }
+
     @Test func timeDoesNotBringBackWhoIsBeyondAFence() throws {
         let version = VersionShop(seed: 4, Self.fenced)
         incomes(version, 1, round: 0)

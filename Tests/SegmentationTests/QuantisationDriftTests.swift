@@ -120,4 +120,63 @@ import Testing
         let shop = try shop(&generator)
         #expect(shop.core.drift == QuantisationDrift())
     }
+
+    @Test func aStepIsTheMeanOfItsOwnDecisions() {
+        var drift = QuantisationDrift()
+        func step(_ distances: [Double], inertia: Double = 2) -> Double? {
+            for distance in distances { drift.add(distance) }
+            drift.completeStep(inertiaPerCustomer: inertia)
+            return drift.last
+        }
+        #expect(step([]) == nil && drift.detector.count == 0)
+        #expect(step([2, 6]) == 2 && drift.detector.count == 1)
+        #expect(step([1]) == 0.5 && drift.detector.mean == 1.25)
+        // Of a version without inertia it says nothing, and keeps nothing for the next.
+        #expect(step([100], inertia: 0) == 0.5 && drift.detector.count == 2)
+        #expect(step([4]) == 2)
+        drift.add(100)
+        drift.discardStep()
+        #expect(step([]) == 2 && drift.detector.count == 3)
+        #expect(step([8]) == 4)
+    }
+
+    @Test func whoIsNotLearntFromIsNotCounted() throws {
+        var generator = SeededGenerator(seed: 7)
+        let shop = try shop(&generator)
+        let profile = "{\"type\":\"customer.profile\",\"time\":\(start + 86_400_000),\"income\":"
+        shop.send(profile + "700000}", key: "c1")
+        #expect(shop.core.drift == QuantisationDrift())
+        shop.send(profile + "50000}", key: "c2")
+        #expect(shop.core.drift != QuantisationDrift())
+    }
+
+    /// A step that does not come, because rows are still being scored, leaves nothing for the next.
+    @Test func aStepThatIsLeftOutIsNotCounted() throws {
+        var generator = SeededGenerator(seed: 8)
+        let shop = try shop(&generator)
+        shop.core.begin()
+        let active = shop.core.model
+        var next = try #require(active)
+        next.version += 1
+        shop.core.adopt(next)
+        let isRescoring = shop.core.isRescoring
+        #expect(isRescoring)
+        profile(0, at: start + 86_400_000, 0, shop, &generator)
+        #expect(shop.core.drift != QuantisationDrift())
+        shop.core.completeMiniBatch(into: &shop.output)
+        #expect(shop.core.drift == QuantisationDrift())
+        shop.core.commit()
+    }
+
+    /// What waits for an operator has answered the rise: the next one counts from there.
+    @Test func aVersionThatWaitsStartsItAnew() throws {
+        let shop = VersionShop(seed: 9, limit: 0) { $0.model.miniBatch = 16 }
+        shop.populate()
+        try shop.refit()
+        shop.rescore()
+        shop.turnAround(1)
+        #expect(shop.core.drift.last != nil)
+        try shop.refit()
+        #expect(shop.shadow == 2 && shop.core.drift == QuantisationDrift())
+    }
 }
