@@ -23,10 +23,17 @@ extension CommitLoop where Log: ~Copyable {
         // A given model that does not learn stands by itself; one that does goes on where it was.
         if !configuration.isModelGiven || core.configuration.model.learning { try restoreModel() }
         core.finishRestore()
+        var starts: [Int64] = []
         for index in offsets.indices {
             offsets[index] = try withBackfillEnd(offsets[index])
+            starts.append(try start(of: offsets[index]))
         }
-        positions.take(offsets, partitions: partitions, claims: claimsToTake(partitions, claims))
+        positions.take(
+            offsets,
+            starts: starts,
+            partitions: partitions,
+            claims: claimsToTake(partitions, claims)
+        )
         unrestored.removeAll()
         try attempt { (loop) throws(LogError) in
             try loop.log.startConsuming(from: loop.positions.committed)
@@ -58,6 +65,21 @@ extension CommitLoop where Log: ~Copyable {
         metadata.backfillEnd = end
         result.metadata = metadata.text
         return result
+    }
+
+    /// Where a partition is read on: where the group stands, or else where it is told to begin.
+    ///
+    /// Asked for after the end of the backfill, so that a start at the end is not before it.
+    private mutating func start(of offset: PartitionOffset) throws(LoopFault) -> Int64 {
+        if let committed = offset.offset { return committed }
+        var start: Int64 = 0
+        try attempt { (loop) throws(LogError) in
+            start = try loop.log.startOffset(
+                topicIndex: offset.topicIndex,
+                partition: offset.partition
+            )
+        }
+        return start
     }
 
     private mutating func restoreRows(of partition: Int32, claim: String?) throws(LoopFault) {

@@ -63,7 +63,7 @@ extension CommitLoop where Log: ~Copyable {
     private mutating func isAtEnd(_ partition: Int32) throws(LogError) -> Bool {
         for (topicIndex, next) in positions.nextOffsets(of: partition) {
             let reached = log.reachedEnd(topicIndex: topicIndex, partition: partition)
-            let read = max(next ?? 0, reached ?? 0)
+            let read = max(next, reached ?? 0)
             // Most often known without asking.
             if let known = log.knownEndOffset(topicIndex: topicIndex, partition: partition),
                 known > read

@@ -214,6 +214,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         }
         unfinished = nil
         guard result == .records else { return }
+        // Where the group begins is committed also when nothing else is there to commit.
+        if positions.hasUncommittedStarts { try begin() }
         try decideDue()
         try learn()
         try obey()

@@ -3,12 +3,18 @@ import EventLog
 /// Where the worker stands in its partitions: committed, and pending in the open transaction.
 struct PartitionPositions {
     private struct Position {
-        var committed: Int64?
+        /// Next offset to read, as the group has committed it; where it begins when it never did.
+        var base: Int64
+        /// Whether the group has committed it.
+        var isCommitted: Bool
+        /// Next offset to read, as the open transaction will commit it.
         var pending: Int64?
         var metadata: OffsetMetadata
         /// The claim has changed and no committed offset says so yet.
         var isClaimNew: Bool
         var backfillEnd: Int64 { metadata.backfillEnd ?? 0 }
+        var next: Int64 { pending ?? base }
+        var isBackfilling: Bool { next < backfillEnd }
     }
 
     private struct Place: Hashable, Comparable {
@@ -21,6 +27,9 @@ struct PartitionPositions {
     }
 
     private(set) var partitions: Set<Int32> = []
+    /// Whether the group has never committed in one of the partitions: the next transaction commits
+    /// where it begins, so that nobody looks for the start again.
+    private(set) var hasUncommittedStarts = false
     private var positions: [Place: Position] = [:]
     private var lastPlace = Place(topicIndex: -1, partition: -1)
     private var lastBackfillEnd: Int64 = 0
@@ -30,29 +39,37 @@ struct PartitionPositions {
     /// Takes partitions over from where the group stands.
     ///
     /// - Parameters:
-    ///   - offsets: what the group has committed.
+    ///   - offsets: what the group has committed; nil where it never has.
+    ///   - starts: where it begins then, one for each of the offsets.
     ///   - new: the partitions.
     ///   - claims: who is their owner from now on; none where nobody claims anything.
     mutating func take(
         _ offsets: [PartitionOffset],
+        starts: [Int64],
         partitions new: [Int32],
         claims: [Int32: String]
     ) {
         partitions.formUnion(new)
-        for offset in offsets {
+        for (offset, start) in zip(offsets, starts) {
             let place = Place(topicIndex: offset.topicIndex, partition: offset.partition)
             var metadata = OffsetMetadata(offset.metadata)
             let claim = claims[offset.partition]
             let isClaimNew = metadata.claim != claim
             metadata.claim = claim
             positions[place] = Position(
-                committed: offset.offset,
+                base: offset.offset ?? start,
+                isCommitted: offset.offset != nil,
                 pending: nil,
                 metadata: metadata,
                 isClaimNew: isClaimNew
             )
         }
+        noteStarts()
         lastPlace.topicIndex = -1
+    }
+
+    private mutating func noteStarts() {
+        hasUncommittedStarts = positions.values.contains { !$0.isCommitted }
     }
 
     /// Who owned partitions last, as the committed offsets of all their topics say together.
@@ -72,6 +89,7 @@ struct PartitionPositions {
     mutating func drop(_ gone: [Int32]) {
         partitions.subtract(gone)
         positions = positions.filter { partitions.contains($0.key.partition) }
+        noteStarts()
         lastPlace.topicIndex = -1
     }
 
@@ -90,33 +108,27 @@ struct PartitionPositions {
 
     /// Whether any partition has not reached the end that it had when the group first got it.
     var isBackfilling: Bool {
-        positions.values.contains { ($0.pending ?? $0.committed ?? 0) < $0.backfillEnd }
+        positions.values.contains(where: \.isBackfilling)
     }
 
     /// Whether a partition has not reached the end that it had when the group first got it.
     func isBackfilling(_ partition: Int32) -> Bool {
-        positions.contains { place, position in
-            place.partition == partition
-                && (position.pending ?? position.committed ?? 0) < position.backfillEnd
-        }
+        positions.contains { $0.key.partition == partition && $0.value.isBackfilling }
     }
 
-    /// The next offset to read of every topic of a partition; nil where nothing has been read.
-    func nextOffsets(of partition: Int32) -> [(topicIndex: Int, offset: Int64?)] {
-        positions.filter { $0.key.partition == partition }.map { place, position in
-            (place.topicIndex, position.pending ?? position.committed)
-        }
+    /// The next offset to read of every topic of a partition.
+    func nextOffsets(of partition: Int32) -> [(topicIndex: Int, offset: Int64)] {
+        positions.filter { $0.key.partition == partition }.map { ($0.topicIndex, $1.next) }
     }
 
-    /// Offsets for the open transaction: those that moved, and at least one of an owned partition,
-    /// so that a stale owner is refused; partition 0 when the model topic is written.
+    /// Offsets for the open transaction: those that moved or were never committed, and at least one
+    /// of an owned partition, so that a stale owner is refused; partition 0 when the model topic is
+    /// written.
     func offsetsToSend(writesModel: Bool) -> [PartitionOffset] {
         var result: [PartitionOffset] = []
         for (place, position) in positions.sorted(by: { $0.key < $1.key }) {
-            // What was never committed stays so: its start is where the group is told to begin.
-            let claims = position.isClaimNew && position.committed != nil
-            let needed =
-                position.pending != nil || claims || (writesModel && place.partition == 0)
+            let isNew = !position.isCommitted || position.isClaimNew
+            let needed = position.pending != nil || isNew || (writesModel && place.partition == 0)
             if needed { result.append(Self.offset(place, position)) }
         }
         if result.isEmpty, let first = positions.min(by: { $0.key < $1.key }) {
@@ -129,28 +141,30 @@ struct PartitionPositions {
         PartitionOffset(
             topicIndex: place.topicIndex,
             partition: place.partition,
-            offset: position.pending ?? position.committed ?? 0,
+            offset: position.next,
             metadata: position.metadata.text
         )
     }
 
     mutating func commit() {
         for place in positions.keys {
-            if let pending = positions[place]?.pending { positions[place]?.committed = pending }
+            if let pending = positions[place]?.pending { positions[place]?.base = pending }
             positions[place]?.pending = nil
-            if positions[place]?.committed != nil { positions[place]?.isClaimNew = false }
+            positions[place]?.isCommitted = true
+            positions[place]?.isClaimNew = false
         }
+        hasUncommittedStarts = false
     }
 
     mutating func abort() { for place in positions.keys { positions[place]?.pending = nil } }
 
-    /// Committed offsets, to rewind to.
+    /// Committed offsets, and starts where there are none yet, to rewind to.
     var committed: [PartitionOffset] {
         positions.sorted { $0.key < $1.key }.map { place, position in
             PartitionOffset(
                 topicIndex: place.topicIndex,
                 partition: place.partition,
-                offset: position.committed,
+                offset: position.base,
                 metadata: position.metadata.text
             )
         }

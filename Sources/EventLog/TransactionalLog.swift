@@ -132,6 +132,12 @@ public protocol TransactionalLog: ~Copyable {
     /// while transactional offsets are pending, up to a bound.
     mutating func committedOffsets(of partitions: [Int32]) throws(LogError) -> [PartitionOffset]
 
+    /// Where the group begins in a partition of an event topic in which it has never committed: the
+    /// offset that the configured start means at this moment, from the broker.
+    ///
+    /// Asked again later, it may be another one; who asks commits it before long.
+    mutating func startOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64
+
     /// End of a partition of an event topic as a read_committed reader sees it, from the broker.
     mutating func endOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64
 
@@ -170,8 +176,9 @@ public protocol TransactionalLog: ~Copyable {
     /// Number of partitions of a topic that we write to.
     mutating func partitionCount(of topic: LogTopic) throws(LogError) -> Int
 
-    /// Starts, or starts again (rewind), to consume exactly these partitions from these offsets;
-    /// a nil offset means the configured start.
+    /// Starts, or starts again (rewind), to consume exactly these partitions from these offsets.
+    ///
+    /// None of them may be nil: `startOffset` tells where there is none yet.
     mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError)
 
     /// Gives revoked partitions back to the group.

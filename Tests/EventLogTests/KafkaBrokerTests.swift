@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 @testable import EventLog
@@ -40,7 +41,7 @@ struct KafkaBrokerTests {
         #expect(assigned == [0, 1])
         let before = try log.committedOffsets(of: assigned)
         #expect(before.allSatisfy { $0.offset == nil })
-        try log.startConsuming(from: before)
+        try log.consume(assigned)
         let records = try awaitRecords(3, &log)
         #expect(records.map(\.topicIndex) == [1, 1, 1])
         try log.beginTransaction()
@@ -84,8 +85,7 @@ struct KafkaBrokerTests {
         try fixture.feed(5)
         var log = try startedLog(fixture.configuration)
         let assigned = try awaitAssignment(&log)
-        let start = try log.committedOffsets(of: assigned)
-        try log.startConsuming(from: start)
+        let start = try log.consume(assigned)
         let first = try awaitRecords(5, &log)
         try log.beginTransaction()
         try produce(.segments, partition: 0, key: "a", value: "aborted", &log)
@@ -182,7 +182,7 @@ struct KafkaBrokerTests {
         var b = try startedLog(fixture.configuration(instance: "b"))
         let all = try awaitAssignment(&a)
         #expect(all == [0, 1, 2, 3])
-        try a.startConsuming(from: a.committedOffsets(of: all))
+        try a.consume(all)
         var batch = RecordBatch()
         var ofA: [Int32]?
         var ofB: [Int32]?
@@ -209,7 +209,7 @@ struct KafkaBrokerTests {
         let shares = (ofA ?? []) + (ofB ?? [])
         #expect(shares.sorted() == [0, 1, 2, 3])
         #expect(ofA?.count == 2)
-        try a.startConsuming(from: a.committedOffsets(of: ofA ?? []))
+        try a.consume(ofA ?? [])
         // The one who leaves hands everything to the other.
         b.close()
         try a.beginTransaction()

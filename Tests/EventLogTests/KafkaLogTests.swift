@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import EventLog
@@ -40,7 +41,7 @@ struct KafkaLogTests {
         #expect(restored == RestoreProgress(position: 0, target: 0, isComplete: true))
         let unknown = log.knownEndOffset(topicIndex: 0, partition: 0)
         #expect(unknown == nil)
-        try log.startConsuming(from: offsets)
+        try log.consume(assigned)
         let records = try awaitRecords(5, &log)
         let first = records.filter { $0.topicIndex == 0 }
         #expect(first.map(\.value) == ["0", "1", "2"])
@@ -139,24 +140,6 @@ struct KafkaLogTests {
         try log.startConsuming(from: [PartitionOffset(topicIndex: 0, partition: 1, offset: 42)])
         let alone = try awaitRecords(2, &log, limits: tight)
         #expect(alone.map(\.offset) == [42, 43], "a larger record still comes, alone")
-    }
-
-    @Test func startsAreResolvedOnceAndKeptForRewinds() throws {
-        let cluster = try EmbeddedCluster()
-        let fixture = try fixture(cluster)
-        try fixture.feed(5)
-        var configuration = fixture.configuration
-        configuration.start = .latest
-        var log = try KafkaLog(configuration)
-        _ = try awaitAssignment(&log)
-        let start = [PartitionOffset(topicIndex: 0, partition: 0, offset: nil)]
-        try log.startConsuming(from: start)
-        try fixture.feed(2)
-        let first = try awaitRecords(2, &log)
-        try log.startConsuming(from: start)
-        let again = try awaitRecords(2, &log)
-        #expect(first.map(\.offset) == [5, 6])
-        #expect(again == first)
     }
 
     @Test func missingTopicsAndMovedKeysAreNamed() throws {

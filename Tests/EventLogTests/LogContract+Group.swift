@@ -7,8 +7,7 @@ extension LogHarness where Log: ~Copyable {
         try feed(["a"], partition: 0)
         try feed(["b"], partition: 1)
         var first = try makeReadyLog("first")
-        let start = try first.committedOffsets(of: [0, 1])
-        try first.startConsuming(from: start)
+        try first.consume([0, 1])
         _ = try awaitRecords(2, &first)
         try first.beginTransaction()
         try produce(.segments, "in time", &first)
@@ -35,7 +34,7 @@ extension LogHarness where Log: ~Copyable {
                 firsts = []
             case .assigned(let partitions):
                 firsts = partitions.sorted()
-                try first.startConsuming(from: first.committedOffsets(of: firsts))
+                try first.consume(firsts)
             case .records: break
             }
             if case .assigned(let partitions) = try nextEvent(&second) {
@@ -64,8 +63,7 @@ extension LogHarness where Log: ~Copyable {
     func checkStaleMember() throws {
         try feed(["a"])
         var stale = try makeReadyLog("stale")
-        let start = try stale.committedOffsets(of: [0, 1])
-        try stale.startConsuming(from: start)
+        try stale.consume([0, 1])
         _ = try awaitRecords(1, &stale)
         try stale.beginTransaction()
         try produce(.segments, "twice", &stale)

@@ -123,8 +123,7 @@ extension LogHarness where Log: ~Copyable {
         ]
         for record in sent { try append(1, record) }
         var log = try makeReadyLog("w")
-        let offsets = try log.committedOffsets(of: [0, 1])
-        try log.startConsuming(from: offsets)
+        try log.consume([0, 1])
         var consumed = try awaitRecords(sent.count, &log)
         for index in consumed.indices { consumed[index].timestampMilliseconds = -1 }
         #expect(consumed == sent)

@@ -10,7 +10,7 @@ extension LogHarness where Log: ~Copyable {
         #expect(before.map(\.topicIndex) == [0, 0, 1, 1])
         #expect(before.map(\.partition) == [0, 1, 0, 1])
         #expect(before.allSatisfy { $0.offset == nil && $0.metadata.isEmpty })
-        try log.startConsuming(from: before)
+        try log.consume([0, 1])
         let records = try awaitRecords(3, &log)
         #expect(records.map(\.valueText) == ["a", "b", "c"])
         #expect(records.map(\.offset) == [0, 1, 2])
@@ -108,16 +108,53 @@ extension LogHarness where Log: ~Copyable {
         try feed(["a", "b", "c"])
         var log = try makeReadyLog("w")
         let start = try log.committedOffsets(of: [0, 1])
-        try log.startConsuming(from: start)
+        try log.consume([0, 1])
         let first = try awaitRecords(3, &log)
         try log.beginTransaction()
         try log.sendOffsets([PartitionOffset(topicIndex: 0, partition: 0, offset: 3)])
         try retrying { () throws(LogError) in try log.abortTransaction() }
         let back = try log.committedOffsets(of: [0, 1])
         #expect(back == start)
-        try log.startConsuming(from: back)
+        try log.consume([0, 1])
         let second = try awaitRecords(3, &log)
         #expect(second == first)
+        log.close()
+    }
+
+    /// Every start is an offset that can be committed, also where nothing is read from it yet.
+    func checkStarts() throws {
+        let now = wallMilliseconds()
+        for index in Int64(0)..<4 {
+            try feed(["\(index)"], timestamp: now - 4_000 + 1_000 * index)
+        }
+        try deleteRecords(0, 0, 1)
+        let starts: [(LogStart, Int64)] = [
+            (.earliest, 1), (.latest, 4), (.timestamp(now - 10_000), 1),
+            (.timestamp(now - 2_500), 2), (.timestamp(now - 2_000), 2),
+            (.timestamp(now + 60_000), 4),
+        ]
+        for (start, expected) in starts {
+            var log = try makeLog("\(start)", start: start)
+            var found: [Int64] = []
+            for partition in Int32(0)...1 {
+                try retrying { () throws(LogError) in
+                    found.append(try log.startOffset(topicIndex: 0, partition: partition))
+                }
+            }
+            #expect(found == [expected, 0], "\(start)")
+            log.close()
+        }
+        var log = try makeReadyLog("w", start: .latest)
+        let offsets = try log.consume([0, 1])
+        #expect(offsets.map(\.offset) == [4, 0, 0, 0])
+        try log.beginTransaction()
+        try log.sendOffsets(offsets)
+        try retrying { () throws(LogError) in try log.commitTransaction() }
+        try feed(["4"])
+        let after = try log.consume([0, 1])
+        #expect(after == offsets)
+        let records = try awaitRecords(1, &log)
+        #expect(records.map(\.valueText) == ["4"])
         log.close()
     }
 

@@ -10,14 +10,19 @@ struct LogHarness<Log: TransactionalLog & ~Copyable> {
     ///
     /// Segments and
     /// changelog have two partitions, the model and the rejected topic one.
-    var makeLog: (_ instance: String) throws -> Log
-    /// Adds a committed record to an event topic; nil for no key and for no value.
+    var openLog: (_ instance: String, _ start: LogStart) throws -> Log
+    /// Adds a committed record to an event topic; nil for no key and for no value, a timestamp
+    /// below 0 for now.
     var append: (_ topicIndex: Int, _ record: StoredRecord) throws -> Void
     /// All that a read_committed reader sees of an output topic now, by partition and offset.
     ///
     /// Takes
     /// some time, real or virtual, since it is called again until something shows.
     var readCommitted: (_ topic: LogTopic) throws -> [StoredRecord]
+    /// Deletes what is before an offset in a partition of an event topic.
+    var deleteRecords: (_ topicIndex: Int, _ partition: Int32, _ offset: Int64) throws -> Void
+    /// The wall clock by which records get their time, in milliseconds since 1970.
+    var wallMilliseconds: () -> Int64
     /// Ends a log as a dying process does: its transaction stays open.
     var kill: (_ log: consuming Log) -> Void
     /// Lets the group stop waiting for a log; `meanwhile` polls for the others and may be called
@@ -47,6 +52,7 @@ enum LogPromise: String, CaseIterable, Sendable {
     case olderProducerIsFenced
     case restoreWaitsForADeadProducersTransaction
     case tailIsReadFromItsOffset
+    case startsAreOffsets
     case pendingOffsetsAreAwaited
     case rewindAfterAbortRedelivers
     case rebalanceTakesBeforeItGives
@@ -64,6 +70,7 @@ enum LogPromise: String, CaseIterable, Sendable {
         case .olderProducerIsFenced: try harness.checkFencing()
         case .restoreWaitsForADeadProducersTransaction: try harness.checkRestore()
         case .tailIsReadFromItsOffset: try harness.checkTail()
+        case .startsAreOffsets: try harness.checkStarts()
         case .pendingOffsetsAreAwaited: try harness.checkPendingOffsets()
         case .rewindAfterAbortRedelivers: try harness.checkRewind()
         case .rebalanceTakesBeforeItGives: try harness.checkRebalance()
@@ -82,9 +89,14 @@ extension LogHarness where Log: ~Copyable {
         PollLimits(records: 1_000, payloadBytes: 1 << 20, lingerMilliseconds: 20)
     }
 
+    /// A log that has done nothing yet.
+    func makeLog(_ instance: String, start: LogStart = .earliest) throws -> Log {
+        try openLog(instance, start)
+    }
+
     /// A log that is initialised and has been given both partitions.
-    func makeReadyLog(_ instance: String) throws -> Log {
-        var log = try makeLog(instance)
+    func makeReadyLog(_ instance: String, start: LogStart = .earliest) throws -> Log {
+        var log = try makeLog(instance, start: start)
         try retrying { () throws(LogError) in try log.initTransactions() }
         let partitions = try awaitAssignment(&log)
         #expect(partitions == [0, 1])
@@ -92,14 +104,19 @@ extension LogHarness where Log: ~Copyable {
     }
 
     /// Adds texts to an event topic, one record each.
-    func feed(_ values: [String], topicIndex: Int = 0, partition: Int32 = 0) throws {
+    func feed(
+        _ values: [String],
+        topicIndex: Int = 0,
+        partition: Int32 = 0,
+        timestamp: Int64 = -1
+    ) throws {
         for value in values {
             let record = StoredRecord(
                 partition: partition,
                 offset: 0,
                 key: Array("k".utf8),
                 value: Array(value.utf8),
-                timestampMilliseconds: 1_700_000_000_000
+                timestampMilliseconds: timestamp
             )
             try append(topicIndex, record)
         }

@@ -5,22 +5,22 @@ import Testing
 /// The model broker keeps what the contract promises.
 struct ModelBrokerContractTests {
     private func makeHarness(_ settings: ModelBroker.Settings) -> LogHarness<ModelLog> {
-        let broker = ModelBroker(settings: settings)
+        let clock = VirtualClock(wallMilliseconds: 1_700_000_000_000)
+        let broker = ModelBroker(clock: clock, settings: settings)
         let events = ["events-0", "events-1"]
         for name in events + ["segments", "changelog"] {
             broker.createTopic(name, partitions: 2)
         }
         for name in ["model", "rejected"] { broker.createTopic(name, partitions: 1) }
         return LogHarness(
-            makeLog: { instance in
-                ModelLog(
-                    broker: broker,
-                    configuration: ModelLogConfiguration(
-                        group: "group",
-                        instance: instance,
-                        eventTopics: events
-                    )
+            openLog: { instance, start in
+                var configuration = ModelLogConfiguration(
+                    group: "group",
+                    instance: instance,
+                    eventTopics: events
                 )
+                configuration.start = start
+                return ModelLog(broker: broker, configuration: configuration)
             },
             append: { index, record in
                 broker.append(
@@ -28,13 +28,19 @@ struct ModelBrokerContractTests {
                     partition: record.partition,
                     key: record.key,
                     value: record.value,
-                    headers: record.headers
+                    headers: record.headers,
+                    timestamp: record.timestampMilliseconds < 0
+                        ? nil : record.timestampMilliseconds
                 )
             },
             readCommitted: { topic in
                 broker.clock.sleep(milliseconds: 10)
                 return broker.readCommitted("\(topic)")
             },
+            deleteRecords: { index, partition, offset in
+                broker.deleteRecords(events[index], partition: partition, before: offset)
+            },
+            wallMilliseconds: { clock.wallMilliseconds() },
             kill: { log in
                 var log = log
                 log.crash()

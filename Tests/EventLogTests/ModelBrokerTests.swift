@@ -119,24 +119,6 @@ struct ModelBrokerTests {
         #expect(batch.storedRecords.map(\.valueText) == ["open"])
     }
 
-    @Test func startAtTheEndIsResolvedOnce() throws {
-        let shop = ModelShop()
-        shop.broker.append("events", partition: 0, key: "k", value: "old")
-        var configuration = shop.configuration("worker")
-        configuration.startsAtEnd = true
-        var log = ModelLog(broker: shop.broker, configuration: configuration)
-        _ = try shop.poll(&log)
-        let start = [PartitionOffset(topicIndex: 0, partition: 0, offset: nil)]
-        var batch = RecordBatch()
-        try log.startConsuming(from: start)
-        shop.broker.append("events", partition: 0, key: "k", value: "new")
-        for _ in 0..<2 {
-            _ = try log.poll(into: &batch, limits: shop.limits, timeoutMilliseconds: 1)
-            #expect(batch.storedRecords.map(\.valueText) == ["new"])
-            try log.startConsuming(from: start)
-        }
-    }
-
     @Test func clockMovesOnlyWhenToldTo() {
         let clock = VirtualClock(wallMilliseconds: 5_000)
         #expect(clock.wallMilliseconds() == 5_000 && clock.monotonicMicroseconds() == 0)

@@ -52,7 +52,7 @@ enum FaultDraw {
 
     private static func likelyCalls(of method: LogMethod) -> Int {
         switch method {
-        case .initTransactions, .committedOffsets: 2
+        case .initTransactions, .committedOffsets, .startOffset: 2
         case .abortTransaction, .releaseAssignment: 2
         case .startConsuming, .endOffset, .beginRestore, .restore: 4
         case .bounds: 4

@@ -15,23 +15,22 @@ final class SimulatedWorker {
         instance: String,
         plan: FaultPlan,
         model: SegmentModel?,
-        configuration: CommitLoopConfiguration,
-        checkpoints: MemoryCheckpoints? = nil
+        configuration: CommitLoopConfiguration = CommitLoopConfiguration(),
+        checkpoints: MemoryCheckpoints? = nil,
+        start: LogStart = .earliest
     ) {
         var configuration = configuration
         configuration.checkpoint = checkpoints?.configuration(instance: instance)
         configuration.isModelGiven = model != nil
         configuration.eventTopics = [SimulationInput.eventTopic]
+        var logConfiguration = ModelLogConfiguration(
+            group: SimulationInput.group,
+            instance: instance,
+            eventTopics: [SimulationInput.eventTopic]
+        )
+        logConfiguration.start = start
         loop = CommitLoop(
-            log: ModelLog(
-                broker: broker,
-                configuration: ModelLogConfiguration(
-                    group: SimulationInput.group,
-                    instance: instance,
-                    eventTopics: [SimulationInput.eventTopic]
-                ),
-                plan: plan
-            ),
+            log: ModelLog(broker: broker, configuration: logConfiguration, plan: plan),
             core: SegmentationCore(
                 configuration: SimulationInput.configuration(learning: model == nil),
                 model: model

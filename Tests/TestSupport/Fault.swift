@@ -2,7 +2,8 @@
 ///
 /// `knownEndOffset` and `close` ask nobody and are left out.
 public enum LogMethod: String, Sendable, Hashable, CaseIterable {
-    case initTransactions, poll, committedOffsets, endOffset, beginRestore, restore, partitionCount
+    case initTransactions, poll, committedOffsets, startOffset, endOffset
+    case beginRestore, restore, partitionCount
     case bounds, tombstoneRetention
     case startConsuming, releaseAssignment
     case beginTransaction, produce, sendOffsets, commitTransaction, abortTransaction

@@ -115,6 +115,11 @@ public final class ModelBroker: Sendable {
         withState { ($0.topics[topic] ?? []).flatMap(\.allRecords) }
     }
 
+    /// Offset of the first record that is kept.
+    public func lowWatermark(_ topic: String, partition: Int32) -> Int64 {
+        withState { $0.topics[topic]?[Int(partition)].lowWatermark ?? 0 }
+    }
+
     /// Offset behind the last record or marker.
     public func highWatermark(_ topic: String, partition: Int32) -> Int64 {
         withState { $0.topics[topic]?[Int(partition)].highWatermark ?? 0 }
@@ -166,6 +171,11 @@ public final class ModelBroker: Sendable {
                 state.topics[topic]?[index].compact(dropsTombstones: dropsTombstones)
             }
         }
+    }
+
+    /// Deletes the stable records of a partition before an offset, as retention does.
+    public func deleteRecords(_ topic: String, partition: Int32, before offset: Int64) {
+        withState { $0.topics[topic]?[Int(partition)].deleteRecords(before: offset) }
     }
 
     /// Does what is due by the clock, then the body, under the lock.

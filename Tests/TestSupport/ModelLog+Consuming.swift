@@ -42,11 +42,13 @@ extension ModelLog {
         try perform(.startConsuming) { (log) throws(LogError) in
             log.reachedEnds = [:]
             log.positions = offsets.map { offset in
-                let place = log.place(offset.topicIndex, offset.partition)
+                guard let next = offset.offset else {
+                    preconditionFailure("partition \(offset.partition) is consumed from nowhere")
+                }
                 return Position(
                     topicIndex: offset.topicIndex,
-                    place: place,
-                    offset: offset.offset ?? log.start(of: place)
+                    place: log.place(offset.topicIndex, offset.partition),
+                    offset: next
                 )
             }
         }
@@ -102,6 +104,23 @@ extension ModelLog {
         }
     }
 
+    /// Where a group that has never committed begins, as `TransactionalLog` says.
+    public mutating func startOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64 {
+        try perform(.startOffset) { (log) throws(LogError) in
+            let (place, start) = (log.place(topicIndex, partition), log.configuration.start)
+            return log.broker.withState { state in
+                guard let found = state.topics[place.topic]?[Int(place.partition)] else {
+                    preconditionFailure("no topic \(place.topic)")
+                }
+                switch start {
+                case .earliest: return found.lowWatermark
+                case .latest: return found.lastStableOffset
+                case .timestamp(let time): return found.offset(from: time) ?? found.lastStableOffset
+                }
+            }
+        }
+    }
+
     /// End of a partition of an event topic, as `TransactionalLog` says.
     public mutating func endOffset(topicIndex: Int, partition: Int32) throws(LogError) -> Int64 {
         try perform(.endOffset) { (log) throws(LogError) in
@@ -129,7 +148,7 @@ extension ModelLog {
         try perform(.beginRestore) { (log) throws(LogError) in
             let name = log.configuration.name(of: topic)
             let target = log.broker.highWatermark(name, partition: partition)
-            let start = offset ?? 0
+            let start = offset ?? log.broker.lowWatermark(name, partition: partition)
             log.restoring = Restoring(
                 place: TopicPlace(topic: name, partition: partition),
                 progress: RestoreProgress(
@@ -141,13 +160,15 @@ extension ModelLog {
         }
     }
 
-    /// Zero and the present high watermark: nothing is ever cut off at the start here.
+    /// The first offset kept and the present high watermark.
     public mutating func bounds(
         of topic: LogTopic,
         partition: Int32
     ) throws(LogError) -> Range<Int64> {
         try perform(.bounds) { (log) throws(LogError) in
-            0..<log.broker.highWatermark(log.configuration.name(of: topic), partition: partition)
+            let name = log.configuration.name(of: topic)
+            let low = log.broker.lowWatermark(name, partition: partition)
+            return low..<log.broker.highWatermark(name, partition: partition)
         }
     }
 
@@ -182,14 +203,6 @@ extension ModelLog {
 
     private func place(_ topicIndex: Int, _ partition: Int32) -> TopicPlace {
         TopicPlace(topic: configuration.eventTopics[topicIndex], partition: partition)
-    }
-
-    private mutating func start(of place: TopicPlace) -> Int64 {
-        guard configuration.startsAtEnd else { return 0 }
-        if let known = resolvedStarts[place] { return known }
-        let end = broker.lastStableOffset(place.topic, partition: place.partition)
-        resolvedStarts[place] = end
-        return end
     }
 
     private mutating func joinIfNeeded() {

@@ -10,8 +10,8 @@ public struct ModelLogConfiguration: Sendable {
     public var eventTopics: [String]
     /// Names of the topics to write to.
     public var outputTopics: [LogTopic: String]
-    /// Whether a group that never committed begins at the end instead of the beginning.
-    public var startsAtEnd = false
+    /// Where a group that never committed begins.
+    public var start = LogStart.earliest
 
     /// Creates a configuration; outputs go to topics named after `LogTopic`.
     public init(group: String, instance: String, eventTopics: [String]) {
@@ -64,8 +64,6 @@ public struct ModelLog: ~Copyable, TransactionalLog {
     var end: LogError?
     var member: Int?
     var positions: [Position] = []
-    /// Starts resolved once: a rewind to "the end" must not move past what was aborted.
-    var resolvedStarts: [TopicPlace: Int64] = [:]
     var knownEnds: [TopicPlace: Int64] = [:]
     var reachedEnds: [TopicPlace: Int64] = [:]
     var restoring: Restoring?

@@ -10,6 +10,8 @@ struct PartitionLog: Sendable {
     /// First offset of each transaction without a marker yet.
     private var openTransactions: [Int: Int64] = [:]
     private var abortedTransactions: Set<Int> = []
+    /// Offset of the first record that is kept.
+    private(set) var lowWatermark: Int64 = 0
     /// Offset of the next record, committed or not.
     private(set) var highWatermark: Int64 = 0
 
@@ -37,12 +39,32 @@ struct PartitionLog: Sendable {
         highWatermark += 1
     }
 
+    /// Deletes everything before an offset, as retention does with what is old.
+    mutating func deleteRecords(before offset: Int64) {
+        lowWatermark = min(max(lowWatermark, offset), lastStableOffset)
+        entries.removeFirst(firstIndex(from: lowWatermark))
+    }
+
+    /// The first stable record of this time or later.
+    ///
+    /// - Parameter milliseconds: since 1970.
+    /// - Returns: its offset, nil when there is none.
+    func offset(from milliseconds: Int64) -> Int64? {
+        let end = lastStableOffset
+        return entries.first { entry in
+            !entry.isMarker && entry.record.offset < end
+                && entry.record.timestampMilliseconds >= milliseconds
+        }?.record.offset
+    }
+
     /// The next record that a read_committed reader sees.
     ///
-    /// - Parameter offset: where the reader stands.
+    /// - Parameter offset: where the reader stands; before the first record that is kept, it goes
+    ///   on there.
     /// - Returns: the record, nil when there is none; and where the reader stands then.
     func next(from offset: Int64) -> (record: StoredRecord?, position: Int64) {
         let end = lastStableOffset
+        let offset = max(offset, lowWatermark)
         for entry in entries[firstIndex(from: offset)...] {
             guard entry.record.offset < end else { break }
             if isVisible(entry) { return (entry.record, entry.record.offset + 1) }

@@ -40,7 +40,7 @@ extension KafkaLog {
                 if unsafe message.pointee.err == RD_KAFKA_RESP_ERR__PARTITION_EOF {
                     let topic = unsafe topicIndex(of: message.pointee.rkt)
                     let partition = unsafe message.pointee.partition
-                    let key = StartKey(topicIndex: topic, partition: partition)
+                    let key = EventPartition(topicIndex: topic, partition: partition)
                     reachedEnds[key] = unsafe message.pointee.offset
                 }
                 try unsafe checkConsumerError(message)
@@ -77,20 +77,16 @@ extension KafkaLog {
     ///
     /// Whatever was fetched before is dropped.
     ///
-    /// - Throws: `LogError` with `.retry` when a start must be looked up and no broker answers; the
-    ///   assignment is then unchanged.
+    /// - Throws: `LogError` with `.restartProcess` when the client is in a fatal state.
     public mutating func startConsuming(from offsets: [PartitionOffset]) throws(LogError) {
         held.drop()
         reachedEnds.removeAll()
         let list = PartitionList(capacity: offsets.count)
         for offset in offsets {
-            let topic = configuration.eventTopics[offset.topicIndex]
-            if let next = offset.offset {
-                list.add(topic, offset.partition, offset: next)
-            } else {
-                let start = try resolveStart(offset.topicIndex, offset.partition)
-                list.add(topic, offset.partition, offset: start)
+            guard let next = offset.offset else {
+                preconditionFailure("partition \(offset.partition) is consumed from nowhere")
             }
+            list.add(configuration.eventTopics[offset.topicIndex], offset.partition, offset: next)
         }
         try consumer.assign(list)
     }
@@ -139,6 +135,37 @@ extension KafkaLog {
         }
     }
 
+    /// Where a group that has never committed begins, as configured, from the broker.
+    ///
+    /// - Throws: `LogError`; `.retry` while the partition has no leader or the broker is away.
+    public mutating func startOffset(
+        topicIndex: Int,
+        partition: Int32
+    ) throws(LogError) -> Int64 {
+        let name = configuration.eventTopics[topicIndex]
+        switch configuration.start {
+        case .earliest:
+            return try consumer.watermarks(
+                of: name,
+                partition: partition,
+                timeoutMilliseconds: 5_000
+            ).lowerBound
+        case .latest:
+            return try endOffset(topicIndex: topicIndex, partition: partition)
+        case .timestamp(let milliseconds):
+            let list = PartitionList(capacity: 1)
+            list.add(name, partition, offset: milliseconds)
+            let code = unsafe rd_kafka_offsets_for_times(consumer.handle, list.pointer, 5_000)
+            if let fault = list.firstFault(code) {
+                throw KafkaError.make(fault, operation: "find the start of \(name)/\(partition)")
+            }
+            configuration.connection.markUp()
+            if let found = list.offset(0) { return found }
+            // Nothing that young yet: whatever comes next is.
+            return try endOffset(topicIndex: topicIndex, partition: partition)
+        }
+    }
+
     /// End of a partition of an event topic, from the broker.
     ///
     /// A read_committed client is told the last stable offset, behind which a transaction is open;
@@ -168,7 +195,7 @@ extension KafkaLog {
 
     /// Offset of the last partition-EOF, nil before the first.
     public func reachedEnd(topicIndex: Int, partition: Int32) -> Int64? {
-        reachedEnds[StartKey(topicIndex: topicIndex, partition: partition)]
+        reachedEnds[EventPartition(topicIndex: topicIndex, partition: partition)]
     }
 
     /// Index of the event topic behind a record's handle.
@@ -220,36 +247,5 @@ extension KafkaLog {
         } catch {
             configuration.onLog(7, error.description)
         }
-    }
-
-    private mutating func resolveStart(
-        _ topicIndex: Int,
-        _ partition: Int32
-    ) throws(LogError) -> Int64 {
-        let key = StartKey(topicIndex: topicIndex, partition: partition)
-        if let known = resolvedStarts[key] { return known }
-        let name = configuration.eventTopics[topicIndex]
-        let resolved: Int64
-        switch configuration.start {
-        case .earliest:
-            return Int64(RD_KAFKA_OFFSET_BEGINNING)
-        case .latest:
-            resolved = try endOffset(topicIndex: topicIndex, partition: partition)
-        case .timestamp(let milliseconds):
-            let list = PartitionList(capacity: 1)
-            list.add(name, partition, offset: milliseconds)
-            let code = unsafe rd_kafka_offsets_for_times(consumer.handle, list.pointer, 5_000)
-            if let fault = list.firstFault(code) {
-                throw KafkaError.make(fault, operation: "find the start of \(name)/\(partition)")
-            }
-            if let found = list.offset(0) {
-                resolved = found
-            } else {
-                // Nothing that young yet: whatever comes next is.
-                resolved = try endOffset(topicIndex: topicIndex, partition: partition)
-            }
-        }
-        resolvedStarts[key] = resolved
-        return resolved
     }
 }

@@ -29,12 +29,8 @@ internal import CLibrdkafka
     let arguments: ProduceArguments
     /// A record that did not fit into the last batch.
     var held = HeldRecord()
-    /// Starting offsets resolved for partitions that the group never committed.
-    ///
-    /// Kept, because a rewind to "the end" must not move past what was aborted.
-    var resolvedStarts: [StartKey: Int64] = [:]
     /// Offsets at which partitions were found to have no more records.
-    var reachedEnds: [StartKey: Int64] = [:]
+    var reachedEnds: [EventPartition: Int64] = [:]
     /// Whether the consumer has begun to join the group.
     var isSubscribed = false
     /// Clients and state of restoring.
@@ -131,7 +127,7 @@ internal import CLibrdkafka
 }
 
 /// One partition of one event topic.
-struct StartKey: Hashable {
+struct EventPartition: Hashable {
     var topicIndex: Int
     var partition: Int32
 }
