@@ -20,6 +20,21 @@ struct ModelBrokerTests {
         #expect(shop.broker.readUncommitted("changelog").count == 2)
     }
 
+    /// Its markers have come too when somebody looks after a long time, for the first time.
+    @Test func abandonedTransactionEndsThoughNobodyAsks() throws {
+        var settings = ModelBroker.Settings()
+        settings.markerDelayMilliseconds = 500
+        let shop = ModelShop(settings: settings)
+        var log = shop.makeLog()
+        try log.initTransactions()
+        try log.beginTransaction()
+        try shop.produce("late", &log)
+        shop.broker.clock.sleep(milliseconds: 10_400)
+        #expect(shop.broker.openTransactionCount == 1, "decided, but without markers yet")
+        shop.broker.clock.sleep(milliseconds: 200)
+        #expect(shop.broker.openTransactionCount == 0)
+    }
+
     @Test func groupWaitsForADeadMemberUntilItsSessionEnds() throws {
         let shop = ModelShop()
         var dead = shop.makeLog("dead")

@@ -34,12 +34,15 @@ struct BrokerState: Sendable {
     mutating func advance(to now: Int64) {
         for number in transactions.keys.sorted() {
             guard let transaction = transactions[number] else { continue }
-            if let decision = transaction.decision {
-                if decision.settlesAt <= now { settle(number) }
-            } else if now - transaction.begunAt > settings.transactionTimeoutMicroseconds {
-                // As brokers do: who let it lie is fenced as well.
+            let end = transaction.begunAt + settings.transactionTimeoutMicroseconds
+            if transaction.decision == nil, now > end {
+                // As brokers do: who let it lie is fenced as well. It happened then, though nobody
+                // has asked since.
                 producers[transaction.producer]?.epoch += 1
-                decide(number, commits: false, now: now)
+                decide(number, commits: false, now: end)
+            }
+            if let decision = transactions[number]?.decision, decision.settlesAt <= now {
+                settle(number)
             }
         }
         for name in groups.keys.sorted() { groups[name]?.expire(now: now) }
