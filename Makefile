@@ -4,7 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test build bench figures format lint check-scripts clean build-packages test-packages
+.PHONY: demo test build bench simulation figures format lint check-scripts clean
+.PHONY: build-packages test-packages
 
 # OpenBLAS would start a thread per core as soon as it is loaded; our matrices are small.
 export OPENBLAS_NUM_THREADS := 1
@@ -16,6 +17,8 @@ TEST_PACKAGES := $(BUILD_PACKAGES) kcat prometheus python3-venv
 
 SOURCES := Package.swift Sources Tests
 SWIFT_BUILD := swift build --explicit-target-dependency-import-check error
+# Optimised, and yet with all that tests look into.
+SWIFT_LONG_TEST := swift test -c release -Xswiftc -enable-testing --scratch-path .build-testing
 SEGMENTD := .build/release/segmentd
 SEGMENTD_DEBUG := .build/debug/segmentd
 VENV := .build/venv
@@ -40,6 +43,10 @@ build: build-packages
 
 bench: build-packages
 	swift run -c release Benchmarks $(BENCH)
+
+# What make test does with 200 runs: SIM_FIRST=1 and so on for other seeds, SIM_SEED for one alone.
+simulation: test-packages
+	SIM_RUNS=$${SIM_RUNS:-20000} $(SWIFT_LONG_TEST) --filter everyRunKeepsEveryPromise
 
 format:
 	swift format -i -r $(SOURCES)

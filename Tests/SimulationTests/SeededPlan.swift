@@ -29,10 +29,18 @@ struct SeededPlan {
         var random = SplitMix64(seed: seed)
         let shop = shops[random.below(shops.count)]
         let isLearning = random.below(5) == 0
+        let keepsCheckpoints = random.below(2) == 0
+        let entries = FaultDraw.entries(&random, keepsCheckpoints: keepsCheckpoints)
+        // Some of the entries stand at calls that the run never comes to; these come anyway.
+        let dice = FaultPlan.Dice(
+            perMille: 12,
+            kinds: FaultDraw.kinds,
+            limit: FaultCoverage.faultsPerRun
+        )
         var plan = SimulationRun.Plan(
             input: shop.input,
             model: isLearning ? nil : shop.expected.model,
-            faults: FaultPlan(FaultDraw.entries(&random)),
+            faults: FaultPlan(seed: random.next(), dice: dice, and: entries),
             seed: random.next()
         )
         if random.below(3) == 0 {
@@ -49,6 +57,15 @@ struct SeededPlan {
         plan.recordsBefore = random.below(shop.input.records.count)
         // A given model has no other version, so most commands are refused there.
         plan.commandsPerMille = [20, 100][random.below(2)]
+        if keepsCheckpoints {
+            for instance in plan.instances {
+                plan.checkpoints[instance] = MemoryCheckpoints(
+                    damagePerCent: [0, 10][random.below(2)],
+                    intervalMilliseconds: [1, 20, 200][random.below(3)],
+                    rows: [3, 1_000][random.below(2)]
+                )
+            }
+        }
         self.plan = plan
         expected = isLearning ? nil : shop.expected
     }

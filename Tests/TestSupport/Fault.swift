@@ -94,7 +94,7 @@ public struct Fault: Sendable, Hashable {
 
     /// The moment that the fault can have at a call: "abort" means that the call did not take
     /// effect, and so does "retry" where repeating would do something twice.
-    func moment(at method: LogMethod) -> Moment {
+    public func moment(at method: LogMethod) -> Moment {
         switch kind {
         case .abortable: .before
         case .retriable: method.isRepeatable ? moment : .before

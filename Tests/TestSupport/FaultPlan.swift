@@ -49,6 +49,13 @@ public final class FaultPlan: Sendable {
         public var method: LogMethod
         /// When it happened.
         public var moment: Fault.Moment
+
+        /// Creates the cell of a kind by its name.
+        public init(kind: String, method: LogMethod, moment: Fault.Moment) {
+            self.kind = kind
+            self.method = method
+            self.moment = moment
+        }
     }
 
     private struct State: Sendable {
