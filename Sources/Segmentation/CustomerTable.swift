@@ -79,6 +79,8 @@ struct CustomerTable: Sendable {
     var suppressed: [SuppressionKey: Suppression] = [:]
     /// Epoch of the open transaction, from 1.
     var transactionEpoch: UInt64 = 1
+    /// Rows below it have their blocks in chunks that stay; nil where blocks are not moved together.
+    var compactionCursor: Int?
     /// A block on its way, reused.
     var scratch = [UInt64](repeating: 0, count: WordArena.blockWordsMax)
 
@@ -112,24 +114,6 @@ struct CustomerTable: Sendable {
     private func hasID(_ row: Int, _ id: [UInt8], _ range: Range<Int>) -> Bool {
         guard idBytes(row) == range.count else { return false }
         return arena.holds(id, range, at: blockOffset(row))
-    }
-
-    /// Moves all blocks together where a quarter or more of the arena is no longer used.
-    ///
-    /// Blocks grow with every order, so while a shop is young many small ones are left behind.
-    mutating func compactBlocks() {
-        guard arena.memoryBytes > 4 << 20, arena.liveWords * 8 < arena.memoryBytes / 4 * 3 else {
-            return
-        }
-        var compact = WordArena()
-        for row in 0..<rowEnd where isInUse(row) {
-            let count = blockWords(row)
-            arena.read(blockOffset(row), count, into: &scratch)
-            let offset = compact.allocate(count)
-            compact.write(offset, count, from: scratch)
-            words[row, RowWord.block] = words[row, RowWord.block] & ~0xffff_ffff | UInt64(offset)
-        }
-        arena = compact
     }
 
     /// Appends rows of another table as they are, but without their blocks, and without index: for

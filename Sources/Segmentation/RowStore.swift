@@ -92,12 +92,20 @@ struct WordArena: Sendable {
     static let blockWordsMax = 4096
 
     private var chunks: [[UInt64]] = []
+    /// Chunk that blocks are cut from, and its words in use.
+    private var current = -1
     private var used = WordArena.chunkWords
+    /// Chunks that blocks are to leave, per chunk.
+    private var isLeft: [Bool] = []
+    /// Chunks below have been looked at by `dropChunks`.
+    private var dropCursor = 0
+    /// Chunks without memory, whose numbers are given again.
+    private var vacant: [Int] = []
     private var free: [[UInt32]] = Array(repeating: [], count: blockWordsMax / 2 + 1)
     private(set) var liveWords = 0
 
     /// Bytes of memory taken.
-    var memoryBytes: Int { chunks.count * Self.chunkWords * 8 }
+    var memoryBytes: Int { (chunks.count - vacant.count) * Self.chunkWords * 8 }
 
     /// Words that a block of `count` words takes.
     static func rounded(_ count: Int) -> Int { (count + 1) & ~1 }
@@ -110,14 +118,13 @@ struct WordArena: Sendable {
         if let offset = free[words / 2].popLast() { return offset }
         if used + words > Self.chunkWords {
             let rest = Self.chunkWords - used
-            if !chunks.isEmpty && rest >= 2 {
+            if current >= 0 && rest >= 2 {
                 // The end of a chunk is cut into a block of its own and waits for a row of that
                 // size.
                 let size = min(rest & ~1, Self.blockWordsMax)
                 free[size / 2].append(offset(ofWord: used))
             }
-            chunks.append(Array(repeating: 0, count: Self.chunkWords))
-            used = 0
+            openChunk()
         }
         defer { used += words }
         return offset(ofWord: used)
@@ -127,7 +134,52 @@ struct WordArena: Sendable {
     mutating func release(_ offset: UInt32, _ count: Int) {
         let words = Self.rounded(count)
         liveWords -= words
-        free[words / 2].append(offset)
+        if !isLeaving(offset) { free[words / 2].append(offset) }
+    }
+
+    private mutating func openChunk() {
+        if let number = vacant.popLast() {
+            chunks[number] = Array(repeating: 0, count: Self.chunkWords)
+            current = number
+        } else {
+            chunks.append(Array(repeating: 0, count: Self.chunkWords))
+            isLeft.append(false)
+            current = chunks.count - 1
+        }
+        used = 0
+    }
+
+    // MARK: moving together
+
+    /// Has blocks leave the present chunks: whoever takes one from now on gets it elsewhere.
+    mutating func leaveChunks() {
+        for number in chunks.indices { isLeft[number] = !chunks[number].isEmpty }
+        free = Array(repeating: [], count: Self.blockWordsMax / 2 + 1)
+        current = -1
+        used = Self.chunkWords
+        dropCursor = 0
+    }
+
+    /// Whether a block lies in a chunk that is being left.
+    func isLeaving(_ offset: UInt32) -> Bool { isLeft[Int(offset) >> Self.chunkShift] }
+
+    /// Gives memory of chunks back that all blocks have left.
+    ///
+    /// - Parameter limit: chunks given back, at most.
+    /// - Returns: true after the last one.
+    mutating func dropChunks(limit: Int) -> Bool {
+        var left = limit
+        while dropCursor < chunks.count {
+            if isLeft[dropCursor] {
+                guard left > 0 else { return false }
+                left -= 1
+                chunks[dropCursor] = []
+                isLeft[dropCursor] = false
+                vacant.append(dropCursor)
+            }
+            dropCursor += 1
+        }
+        return true
     }
 
     /// Copies a block into `target` from an index on.
@@ -184,7 +236,7 @@ struct WordArena: Sendable {
     }
 
     private func offset(ofWord word: Int) -> UInt32 {
-        UInt32((chunks.count - 1) << Self.chunkShift | word)
+        UInt32(current << Self.chunkShift | word)
     }
 }
 
