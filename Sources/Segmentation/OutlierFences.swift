@@ -141,13 +141,9 @@ extension SegmentationCore {
     ) {
         guard present != fences else { return }
         refreshOutliers(at: time, fences: fences)
-        statistics.rebuild(
-            from: &table,
-            centres: statistics.centres,
-            model: inForce,
-            landmarks: landmarks,
-            forgetsChanges: false
-        )
+        // Those beyond a fence are large, and their going leaves its rounding.
+        statistics.beginRebuild(centres: statistics.nearbyCentres())
+        statistics.rebuildSlice(of: table, limit: .max, model: inForce, landmarks: landmarks)
     }
 
     /// Takes the outlier decision of every row at the moment of a refit, so that a bound on a
@@ -161,9 +157,11 @@ extension SegmentationCore {
             evaluator.evaluate(at: time, imputation: noImputation)
             let isOutlier = evaluator.isOutlier || bounds.isBeyondFence(evaluator)
             if isOutlier != table.isOutlier(row) {
+                statistics.markChanging(row, of: &table, learner: inForce, isChange: false)
                 table.touch(row)
                 table.setOutlier(row, isOutlier)
             }
         }
+        statistics.flush(&table, model: inForce, landmarks: landmarks)
     }
 }

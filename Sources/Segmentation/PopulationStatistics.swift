@@ -32,46 +32,46 @@ struct PopulationStatistics: Sendable {
     }
 
     let schema: CompiledSchema
-    private(set) var moments: FeatureMoments
+    /// Sums over all rows; those of segments over rows scored by the present version.
+    var sums: RunningSums
     private(set) var sketches: [MedianSketch]
-    /// Members and sums of every segment, for rows scored by the present version.
-    private(set) var clusters: MiniBatchKMeans
     /// Rows changed since the last refit.
-    private(set) var changedCustomers = 0
-    private var evaluator: FeatureEvaluator
-    private(set) var centres: [Double]
+    var changedCustomers = 0
+    /// The same sums about new centres, of the rows that a rebuild has come to.
+    var rebuild: StatisticsRebuild
+    /// Drift that the last rebuild found in the sums; nil before one.
+    var drift: Double?
+    var evaluator: FeatureEvaluator
     private var epoch: UInt32 = 1
     private var dirty: [Dirty] = []
     /// Numbers of the dirty rows from before their change, as the table holds them.
     private var oldNumbers: [Double] = []
     /// Numbers of some of them now.
-    private var newNumbers: [Double] = []
+    var newNumbers: [Double] = []
     /// What both are in stored units, NaN where missing.
     private var oldStored: [Double] = []
-    private var newStored: [Double] = []
-    private var batch: [Double] = []
-    private var signs: [Double] = []
+    var newStored: [Double] = []
 
-    /// Rows that `flush` evaluates at a time: few enough for the nearest cache.
-    private static let group = 16
+    /// Rows that are evaluated at a time: few enough for the nearest cache.
+    static let group = 16
 
+    var moments: FeatureMoments { sums.moments }
+    /// Members and sums of every segment.
+    var clusters: MiniBatchKMeans { sums.clusters }
+    /// `[d]`, stored units.
+    var centres: [Double] { sums.centres }
     /// Width of u = [1, a, missing flags].
     var dimension: Int { 1 + schema.featureCount + schema.missable.count }
+    /// Whether a row that has changed waits for `flush`.
+    var isDirty: Bool { !dirty.isEmpty }
 
     init(schema: CompiledSchema) {
         self.schema = schema
         evaluator = FeatureEvaluator(schema: schema)
-        centres = Array(repeating: 0, count: schema.featureCount)
-        moments = FeatureMoments(
-            featureCount: schema.featureCount,
-            missableFeatures: schema.missable,
-            centres: centres
-        )
+        let centres = Array(repeating: 0.0, count: schema.featureCount)
+        sums = RunningSums(schema: schema, centres: centres, clusterCount: 0)
+        rebuild = StatisticsRebuild(sums: sums)
         sketches = Self.emptySketches(schema)
-        clusters = MiniBatchKMeans(
-            clusterCount: 0,
-            dimension: 1 + schema.featureCount + schema.missable.count
-        )
         newNumbers = Array(repeating: 0, count: Self.group * schema.numberCount)
         oldStored = Array(repeating: 0, count: Self.group * schema.featureCount)
         newStored = oldStored
@@ -139,13 +139,13 @@ struct PopulationStatistics: Sendable {
         while oldNumbers.count < dirty.count * schema.numberCount { oldNumbers.append(0) }
     }
 
-    private func cluster(of row: Int, _ table: CustomerTable, _ model: ModelInForce?) -> Int {
+    func cluster(of row: Int, _ table: CustomerTable, _ model: ModelInForce?) -> Int {
         guard let model, table.modelVersion(row) == model.model.version else { return -1 }
         return model.model.index(ofSegment: table.membership(row))
     }
 
     /// Reads one row into the first of `newStored`.
-    private mutating func readStored(
+    mutating func readStored(
         _ row: Int,
         _ table: borrowing CustomerTable,
         _ landmarks: [Double]
@@ -161,8 +161,6 @@ struct PopulationStatistics: Sendable {
         landmarks: [Double]
     ) {
         guard !dirty.isEmpty else { return }
-        batch.removeAll(keepingCapacity: true)
-        signs.removeAll(keepingCapacity: true)
         var start = 0
         while start < dirty.count {
             let end = min(dirty.count, start + Self.group)
@@ -172,7 +170,8 @@ struct PopulationStatistics: Sendable {
             }
             start = end
         }
-        moments.update(rows: batch, signs: signs, rowCount: signs.count)
+        sums.applyStaged()
+        rebuild.sums.applyStaged()
         dirty.removeAll(keepingCapacity: true)
         epoch &+= 1
     }
@@ -215,76 +214,35 @@ struct PopulationStatistics: Sendable {
         _ table: inout CustomerTable,
         _ model: ModelInForce?
     ) {
+        // A rebuild that has come past the row knows what it was.
+        let isRebuilt = entry.row < rebuild.cursor
         guard entry.isChange else {
-            moveMember(entry, at: base, table, model)
+            let target = table.isOutlier(entry.row) ? nil : cluster(of: entry.row, table, model)
+            let source = entry.wasTraining ? entry.oldCluster : nil
+            sums.move(newStored, base, from: source, to: target)
+            if isRebuilt { rebuild.sums.move(newStored, base, from: source, to: target) }
             return
         }
         if entry.had {
             for (k, feature) in schema.missable.enumerated() {
                 changeMedian(k, oldStored[base + feature], adding: false)
             }
-            if entry.wasTraining { stage(oldStored, base, sign: -1, cluster: entry.oldCluster) }
+            if entry.wasTraining {
+                let cluster = entry.oldCluster
+                sums.stage(oldStored, base, sign: -1, cluster: cluster)
+                if isRebuilt { rebuild.sums.stage(oldStored, base, sign: -1, cluster: cluster) }
+            }
         }
         guard !entry.isRemoved else { return }
         for (k, feature) in schema.missable.enumerated() {
             changeMedian(k, newStored[base + feature], adding: true)
         }
         if !table.isOutlier(entry.row) {
-            stage(newStored, base, sign: 1, cluster: cluster(of: entry.row, table, model))
+            let cluster = cluster(of: entry.row, table, model)
+            sums.stage(newStored, base, sign: 1, cluster: cluster)
+            if isRebuilt { rebuild.sums.stage(newStored, base, sign: 1, cluster: cluster) }
         }
         if table.markChanged(entry.row) { changedCustomers += 1 }
-    }
-
-    /// Follows a row that was only scored again: its numbers are what they were, so all it can do
-    /// is to change its cluster, and to enter or leave training.
-    private mutating func moveMember(
-        _ entry: Dirty,
-        at base: Int,
-        _ table: borrowing CustomerTable,
-        _ model: ModelInForce?
-    ) {
-        let isTraining = !table.isOutlier(entry.row)
-        let cluster = cluster(of: entry.row, table, model)
-        if isTraining && entry.wasTraining {
-            guard cluster != entry.oldCluster else { return }
-            let staged = batch.count
-            appendRow(newStored, base)
-            exchangeMember(staged, sign: -1, cluster: entry.oldCluster)
-            exchangeMember(staged, sign: 1, cluster: cluster)
-            batch.removeLast(dimension)
-        } else if entry.wasTraining {
-            stage(newStored, base, sign: -1, cluster: entry.oldCluster)
-        } else if isTraining {
-            stage(newStored, base, sign: 1, cluster: cluster)
-        }
-    }
-
-    /// Adds a row, given in stored units, to the batch of the moments and to its cluster.
-    private mutating func stage(_ stored: [Double], _ base: Int, sign: Double, cluster: Int) {
-        let start = batch.count
-        appendRow(stored, base)
-        signs.append(sign)
-        exchangeMember(start, sign: sign, cluster: cluster)
-    }
-
-    /// Appends the u of a row to the batch.
-    private mutating func appendRow(_ stored: [Double], _ base: Int) {
-        batch.append(1)
-        for j in 0..<schema.featureCount {
-            let a = stored[base &+ j]
-            batch.append(a.isNaN ? 0 : a - centres[j])
-        }
-        for feature in schema.missable { batch.append(stored[base + feature].isNaN ? 1 : 0) }
-    }
-
-    /// Adds the row of the batch that starts at `start` to a cluster, or takes it out; -1 is none.
-    private mutating func exchangeMember(_ start: Int, sign: Double, cluster: Int) {
-        guard cluster >= 0 else { return }
-        if sign > 0 {
-            clusters.add(rows: batch, rowIndex: start / dimension, cluster: cluster)
-        } else {
-            clusters.remove(rows: batch, rowIndex: start / dimension, cluster: cluster)
-        }
     }
 
     private mutating func changeMedian(_ index: Int, _ value: Double, adding: Bool) {
@@ -301,30 +259,29 @@ struct PopulationStatistics: Sendable {
 
     /// What an abort puts back beside the rows.
     struct Saved {
-        fileprivate var moments: FeatureMoments
-        fileprivate var clusters: MiniBatchKMeans
+        fileprivate var sums: RunningSums.Saved
+        fileprivate var rebuild: StatisticsRebuild.Saved
         fileprivate var changedCustomers: Int
-        fileprivate var centres: [Double]
+        fileprivate var drift: Double?
     }
 
     /// Saves sums at the begin of a transaction; nothing may be dirty.
     func save() -> Saved {
         assert(dirty.isEmpty)
         return Saved(
-            moments: moments,
-            clusters: clusters,
+            sums: sums.save(),
+            rebuild: rebuild.save(),
             changedCustomers: changedCustomers,
-            centres: centres
+            drift: drift
         )
     }
 
     /// Puts sums back; medians go back row by row through `exchangeMedians`.
     mutating func restore(_ saved: Saved) {
-        moments = saved.moments
-        centres = saved.moments.centres
-        clusters = saved.clusters
+        sums.restore(saved.sums)
+        rebuild.restore(saved.rebuild)
         changedCustomers = saved.changedCustomers
-        centres = saved.centres
+        drift = saved.drift
     }
 
     /// Takes a row's values out of the medians, or puts them in.
@@ -340,68 +297,12 @@ struct PopulationStatistics: Sendable {
         }
     }
 
-    // MARK: from the table
+    // MARK: as a whole
 
-    /// Whether something very large has come and gone, and has left its rounding in a sum: the
-    /// largest square ever added is more than 10,000 times what the sum of squares is now.
-    var hasLostDigits: Bool {
-        for feature in 0..<schema.featureCount {
-            let position = 1 + feature
-            // Row of the packed upper triangle: D, then D - 1 and so on down to the diagonal.
-            let sum = moments.upper[
-                position * dimension - position * (position - 1) / 2
-            ]
-            // Zeros and ones cancel exactly. Any other sum of 0 may have lost all its digits, and
-            // left some in the sums beside it.
-            if case .level = schema.features[feature] { continue }
-            if moments.largestSquares[feature] > 1e4 * abs(sum) { return true }
-        }
-        return false
-    }
-
-    /// Rebuilds everything from the rows, about new centres, which removes any rounding drift.
-    ///
-    /// - Parameters:
-    ///   - table: the rows.
-    ///   - newCentres: `[d]`, stored units.
-    ///   - model: the model in force, for the members of its segments.
-    ///   - landmarks: index of the landmark of each decayed slot.
-    ///   - forgetsChanges: start to count changed customers anew, as a refit does.
-    /// - Precondition: nothing is dirty.
-    mutating func rebuild(
-        from table: inout CustomerTable,
-        centres newCentres: [Double],
-        model: ModelInForce?,
-        landmarks: [Double],
-        forgetsChanges: Bool = true
-    ) {
-        precondition(dirty.isEmpty)
-        centres = newCentres
-        moments = FeatureMoments(
-            featureCount: schema.featureCount,
-            missableFeatures: schema.missable,
-            centres: centres
-        )
-        sketches = Self.emptySketches(schema)
-        clusters = MiniBatchKMeans(
-            clusterCount: model?.model.segments.count ?? 0,
-            dimension: dimension
-        )
-        if forgetsChanges { changedCustomers = 0 }
-        batch.removeAll(keepingCapacity: true)
-        signs.removeAll(keepingCapacity: true)
-        for row in 0..<table.rowEnd where table.isInUse(row) {
-            if forgetsChanges { table.clearChanged(row) }
-            readStored(row, table, landmarks)
-            for (k, feature) in schema.missable.enumerated() {
-                changeMedian(k, newStored[feature], adding: true)
-            }
-            if !table.isOutlier(row) {
-                stage(newStored, 0, sign: 1, cluster: cluster(of: row, table, model))
-            }
-            if signs.count >= 4096 { flushBatch() }
-        }
-        flushBatch()
+    /// Starts to count changed customers anew, as a refit does.
+    mutating func forgetChanges(in table: inout CustomerTable) {
+        changedCustomers = 0
+        for row in 0..<table.rowEnd where table.isInUse(row) { table.clearChanged(row) }
     }
 
     /// Changes that a refit has taken note of count no more (negative), or count again because it
@@ -410,15 +311,18 @@ struct PopulationStatistics: Sendable {
         changedCustomers = max(0, min(all, changedCustomers + count))
     }
 
-    private mutating func flushBatch() {
-        moments.update(rows: batch, signs: signs, rowCount: signs.count)
-        batch.removeAll(keepingCapacity: true)
-        signs.removeAll(keepingCapacity: true)
+    /// Forgets all medians, and counts those of the rows.
+    mutating func rebuildMedians(from table: borrowing CustomerTable, landmarks: [Double]) {
+        sketches = Self.emptySketches(schema)
+        for row in 0..<table.rowEnd where table.isInUse(row) {
+            exchangeMedians(row, table, landmarks: landmarks, adding: true)
+        }
     }
 
     /// Forgets the members of all segments: every row is to be scored again.
     mutating func resetClusters(count: Int) {
-        clusters = MiniBatchKMeans(clusterCount: count, dimension: dimension)
+        sums.resetClusters(count: count)
+        rebuild.sums.resetClusters(count: count)
     }
 
     /// Adds the rows that a model has scored as members of its segments, which have none yet.
@@ -428,22 +332,8 @@ struct PopulationStatistics: Sendable {
             let cluster = cluster(of: row, table, model)
             guard cluster >= 0 else { continue }
             readStored(row, table, landmarks)
-            batch.removeAll(keepingCapacity: true)
-            stage(newStored, 0, sign: 1, cluster: cluster)
-        }
-        batch.removeAll(keepingCapacity: true)
-        signs.removeAll(keepingCapacity: true)
-    }
-
-    /// Means of stored units, with which new centres are chosen; `[d]`.
-    func storedMeans() -> [Double] {
-        let ones = Array(repeating: 1.0, count: schema.featureCount)
-        let zeros = Array(repeating: 0.0, count: schema.featureCount)
-        let sums = moments.view(factors: ones, shifts: zeros, imputation: zeros)
-        // Of those who have it: a centre between them and the missing ones would cost digits.
-        return sums.mean.indices.map { feature in
-            let known = sums.count - moments.missingCount(of: feature)
-            return known > 0 ? sums.mean[feature] * (sums.count / known) : centres[feature]
+            sums.addMember(newStored, cluster: cluster)
+            if row < rebuild.cursor { rebuild.sums.addMember(newStored, cluster: cluster) }
         }
     }
 
@@ -469,9 +359,8 @@ struct PopulationStatistics: Sendable {
             significand: 1
         )
         for (feature, form) in schema.features.enumerated() where form == .decayed(decay) {
-            moments.rescale(feature: feature, factor: factor)
-            clusters.rescale(column: 1 + feature, factor: factor)
-            centres[feature] *= factor
+            sums.rescale(feature: feature, factor: factor)
+            rebuild.sums.rescale(feature: feature, factor: factor)
         }
     }
 }

@@ -112,12 +112,11 @@ public struct RefitJob: Sendable {
         )
         refreshOutliers(fences)
         var statistics = PopulationStatistics(schema: plan.schema)
-        statistics.rebuild(
-            from: &rows,
+        statistics.make(
+            from: rows,
             centres: plan.centres,
             model: nil,
-            landmarks: plan.landmarks,
-            forgetsChanges: false
+            landmarks: plan.landmarks
         )
         return plan.fit(rows, statistics, fences: fences, begins: begins)
     }
@@ -134,7 +133,9 @@ public struct RefitJob: Sendable {
         for row in 0..<rows.rowEnd where rows.isInUse(row) {
             evaluator.read(row, of: rows, landmarks: plan.landmarks)
             evaluator.evaluate(at: plan.time, imputation: noImputation)
-            rows.setOutlier(row, evaluator.isOutlier || bounds.isBeyondFence(evaluator))
+            let isOutlier = evaluator.isOutlier || bounds.isBeyondFence(evaluator)
+            // Hardly any changes, and a write may copy the page.
+            if isOutlier != rows.isOutlier(row) { rows.setOutlier(row, isOutlier) }
         }
     }
 }

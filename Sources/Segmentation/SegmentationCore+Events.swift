@@ -332,8 +332,8 @@ extension SegmentationCore {
     private mutating func prepareStatistics(for time: Int64) {
         guard time > greatestEventTime else { return }
         if greatestEventTime == Int64.min {
-            statistics.rebuild(
-                from: &table,
+            statistics.make(
+                from: table,
                 centres: centres(at: time),
                 model: inForce,
                 landmarks: landmarks

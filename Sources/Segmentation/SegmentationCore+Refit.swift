@@ -63,12 +63,9 @@ extension SegmentationCore {
         let fences = OutlierFence.fitted(to: table, schema: schema, landmarks: landmarks)
         refreshOutliers(at: time, fences: fences)
         let plan = refitPlan(at: time, reason: reason, decisions: decisions)
-        statistics.rebuild(
-            from: &table,
-            centres: plan.centres,
-            model: inForce,
-            landmarks: landmarks
-        )
+        statistics.forgetChanges(in: &table)
+        statistics.beginRebuild(centres: plan.centres)
+        statistics.rebuildSlice(of: table, limit: .max, model: inForce, landmarks: landmarks)
         table.compactBlocks()
         guard let result = plan.fit(table, statistics, fences: fences, begins: { _ in true }) else {
             preconditionFailure("nothing told the refit to end")
@@ -79,19 +76,14 @@ extension SegmentationCore {
 
     /// What a refit starts from now.
     func refitPlan(at time: Int64, reason: RefitReason, decisions: Int) -> RefitPlan {
-        var centres = statistics.storedMeans().map { $0.rounded() }
-        // A decayed feature is rescaled with its landmark, so its centre stays at 0.
-        for (feature, form) in schema.features.enumerated() {
-            if case .decayed = form { centres[feature] = 0 }
-        }
-        return RefitPlan(
+        RefitPlan(
             configuration: configuration,
             schema: schema,
             previous: model,
             version: versions.highest + 1,
             nextSegmentID: versions.nextSegmentID,
             landmarks: landmarks,
-            centres: centres,
+            centres: statistics.nearbyCentres(),
             time: time,
             isFinal: reason == .final,
             isGuardArmed: versions.isGuardArmed,

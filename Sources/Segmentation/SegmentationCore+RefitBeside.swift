@@ -47,26 +47,10 @@ extension SegmentationCore {
         refitUnderWay?.rows = CustomerTable(schema: schema)
         refitUnderWay?.isHandedOut = true
         let plan = refitPlan(at: greatestEventTime, reason: progress.reason, decisions: decisions)
-        tidyUp(centres: plan.centres)
+        statistics.beginRebuild(centres: plan.centres)
+        table.beginCompaction()
         return RefitJob(plan: plan, rows: progress.rows)
     }
-
-    /// Rounding in the sums and gaps between blocks go with a refit, as they do in place, where
-    /// that takes some milliseconds; a greater table waits for the next start.
-    private mutating func tidyUp(centres: [Double]) {
-        guard table.rowEnd <= Self.tidyRowsMax else { return }
-        statistics.rebuild(
-            from: &table,
-            centres: centres,
-            model: inForce,
-            landmarks: landmarks,
-            forgetsChanges: false
-        )
-        table.compactBlocks()
-    }
-
-    /// Rows of which sums are rebuilt in one step: at about 2 us each, 20 ms.
-    private static var tidyRowsMax: Int { 10_000 }
 
     private mutating func copyRows(limit: Int) {
         guard let start = refitUnderWay?.cursor else { return }

@@ -104,12 +104,13 @@ extension SegmentationCore {
     }
 
     private mutating func rebuildStatistics() {
-        statistics.rebuild(
-            from: &table,
+        statistics.make(
+            from: table,
             centres: centres(at: max(0, greatestEventTime)),
             model: inForce,
             landmarks: landmarks
         )
+        statistics.forgetChanges(in: &table)
         // No transaction is open: there is nothing to put back.
         table.undo.clear()
     }

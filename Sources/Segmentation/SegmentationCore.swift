@@ -65,6 +65,9 @@ public struct SegmentationCore: ~Copyable {
     var failedRefitAt: Int64?
     /// A refit beside the hot path.
     var refitUnderWay: RefitUnderWay?
+    /// Tables of up to so many rows are maintained in one step, at the end of a transaction: some
+    /// milliseconds.
+    var rowsMaintainedAtOnce = 4_096
     /// Decisions about versions, and about whose rows are here: each makes a refit that has begun
     /// useless.
     var decisions = 0
@@ -151,15 +154,6 @@ public struct SegmentationCore: ~Copyable {
     public mutating func begin() {
         precondition(saved == nil, "a transaction is open")
         statistics.flush(&table, model: inForce, landmarks: landmarks)
-        if statistics.hasLostDigits {
-            statistics.rebuild(
-                from: &table,
-                centres: statistics.centres,
-                model: inForce,
-                landmarks: landmarks,
-                forgetsChanges: false
-            )
-        }
         saved = SavedState(
             counters: counters,
             model: inForce,
@@ -184,6 +178,7 @@ public struct SegmentationCore: ~Copyable {
         statistics.flush(&table, model: inForce, landmarks: landmarks)
         table.commit()
         saved = nil
+        maintainSmallTable()
     }
 
     /// Drops the pending layer.

@@ -36,9 +36,6 @@ struct PopulationStatisticsTests {
                 shop.core.commit()
             }
             shop.output.removeAll()
-            // The check of the condition comes with the next transaction.
-            shop.core.begin()
-            shop.core.commit()
             let time = max(TestConfiguration.start, shop.core.greatestEventTime)
             let difference = shop.statisticsDifference(
                 at: time + Int64(random.next(below: 90)) * TestConfiguration.day

@@ -44,9 +44,10 @@ struct TwoPass {
         ]
     }
 
-    init(_ shop: TestShop, at time: Int64) {
+    /// Over the rows below `limit`.
+    init(_ shop: TestShop, at time: Int64, below limit: Int = .max) {
         let table = shop.core.table
-        let rows = (0..<table.rowEnd).filter { table.isInUse($0) }
+        let rows = (0..<min(limit, table.rowEnd)).filter { table.isInUse($0) }
         let all = rows.map { Self.features($0, shop, at: time) }
         let training = zip(rows, all).filter { !table.isOutlier($0.0) }.map(\.1)
         self.training = training
@@ -89,38 +90,14 @@ extension TestShop {
         let expected = TwoPass(self, at: time)
         let (factors, shifts) = core.evaluator.factors(at: time, landmarks: core.landmarks)
         let medians = core.statistics.medians(factors: factors, shifts: shifts)
-        let view = core.statistics.moments.view(
-            factors: factors,
-            shifts: shifts,
-            imputation: expected.imputation
-        )
-        if Int(core.statistics.moments.count) != expected.trainingCount { return "count" }
-        if expected.trainingCount == 0 { return nil }
-        let d = core.schema.featureCount
-        for j in 0..<d {
-            let name = core.schema.featureNames[j]
-            let sigma = expected.deviation[j]
-            let mean = expected.mean[j]
-            if !(abs(view.mean[j] - mean) <= 1e-9 * max(abs(mean), sigma)) {
-                return "mean of \(name): \(view.mean[j]) for \(mean)"
-            }
-            let deviation = view.covariance[j * d + j].squareRoot()
-            // Where all are alike, what is left may be 1e-12 of the largest square seen.
-            let rounding = sigma < 1e-9 ? 1e-6 * view.largestSquaredDeviation[j].squareRoot() : 0
-            if !(abs(deviation - sigma) <= 1e-9 * sigma + rounding) {
-                return "deviation of \(name): \(deviation) for \(sigma)"
-            }
-            let missing = core.statistics.moments.missingCount(of: j)
-            if missing != Double(expected.missing[j]) { return "missing \(name): \(missing)" }
-        }
-        return medianDifference(expected, medians) ?? clusterDifference()
+        return medianDifference(expected, medians)
+            ?? difference(of: core.statistics.sums, from: expected, at: time, below: .max)
     }
 
     /// Holds medians, in feature units, against those of the table.
     func medianDifference(_ expected: TwoPass, _ medians: [Double]) -> String? {
-        for j in medians.indices {
+        for j in core.schema.missable {
             let name = core.schema.featureNames[j]
-            guard core.schema.missable.contains(j) else { continue }
             guard let middle = expected.middle[j] else {
                 if !medians[j].isNaN { return "median of \(name) that nobody has" }
                 continue
@@ -137,15 +114,73 @@ extension TestShop {
         return nil
     }
 
+    /// Holds the sums of a rebuild against a two-pass computation over the rows that it has come
+    /// past.
+    ///
+    /// - Returns: what differs, nil when nothing does.
+    func rebuildDifference(at time: Int64) -> String? {
+        let cursor = core.statistics.rebuild.cursor
+        let expected = TwoPass(self, at: time, below: cursor)
+        let sums = core.statistics.rebuild.sums
+        return difference(of: sums, from: expected, at: time, below: cursor)
+            .map { "below \(cursor): " + $0 }
+    }
+
+    private func difference(
+        of sums: RunningSums,
+        from expected: TwoPass,
+        at time: Int64,
+        below limit: Int
+    ) -> String? {
+        let (factors, shifts) = core.evaluator.factors(at: time, landmarks: core.landmarks)
+        let view = sums.moments.view(
+            factors: factors,
+            shifts: shifts,
+            imputation: expected.imputation
+        )
+        if Int(sums.moments.count) != expected.trainingCount {
+            return "count \(sums.moments.count) for \(expected.trainingCount)"
+        }
+        if expected.trainingCount == 0 { return nil }
+        let d = core.schema.featureCount
+        for j in 0..<d {
+            let name = core.schema.featureNames[j]
+            let sigma = expected.deviation[j]
+            let mean = expected.mean[j]
+            if !(abs(view.mean[j] - mean) <= 1e-9 * max(abs(mean), sigma)) {
+                return "mean of \(name): \(view.mean[j]) for \(mean)"
+            }
+            let deviation = view.covariance[j * d + j].squareRoot()
+            // Where all are alike, what is left may be 1e-12 of the largest square seen.
+            let rounding = sigma < 1e-9 ? 1e-6 * view.largestSquaredDeviation[j].squareRoot() : 0
+            // Some of the rows may lie close together far from the centre of all of them.
+            let isPart = limit < .max
+            let isNear =
+                isPart
+                && abs(deviation * deviation - sigma * sigma)
+                    <= 1e-12 * view.largestSquaredDeviation[j]
+            if !isNear && !(abs(deviation - sigma) <= 1e-9 * sigma + rounding) {
+                return "deviation of \(name): \(deviation) for \(sigma)"
+            }
+            let missing = sums.moments.missingCount(of: j)
+            if missing != Double(expected.missing[j]) { return "missing \(name): \(missing)" }
+        }
+        return clusterDifference(of: sums, below: limit)
+    }
+
     /// Holds members and sums of every segment against the rows that are in it.
     func clusterDifference() -> String? {
+        clusterDifference(of: core.statistics.sums, below: .max)
+    }
+
+    private func clusterDifference(of running: RunningSums, below limit: Int) -> String? {
         guard let model = core.model else { return nil }
         let width = core.statistics.dimension
         var evaluator = FeatureEvaluator(schema: core.schema)
         var sums = Array(repeating: 0.0, count: model.segments.count * width)
         var sizes = Array(repeating: 0.0, count: model.segments.count * width)
         var counts = Array(repeating: 0, count: model.segments.count)
-        for row in 0..<core.table.rowEnd
+        for row in 0..<min(limit, core.table.rowEnd)
         where core.table.isInUse(row) && !core.table.isOutlier(row)
             && core.table.modelVersion(row) == model.version
         {
@@ -157,20 +192,20 @@ extension TestShop {
                 values[j] = evaluator.isMissing[j] ? .nan : evaluator.stored[j]
             }
             var u = Array(repeating: 0.0, count: width)
-            core.statistics.moments.writeRow(values, into: &u, at: 0)
+            running.moments.writeRow(values, into: &u, at: 0)
             for j in 0..<width {
                 sums[k * width + j] += u[j]
                 sizes[k * width + j] += abs(u[j])
             }
         }
-        if core.statistics.clusters.counts != counts {
-            return "members \(core.statistics.clusters.counts) for \(counts)"
+        if running.clusters.counts != counts {
+            return "members \(running.clusters.counts) for \(counts)"
         }
         for index in sums.indices {
-            let difference = abs(core.statistics.clusters.sums[index] - sums[index])
+            let difference = abs(running.clusters.sums[index] - sums[index])
             // What has gone again left a rounding of its own size: at most 9e6 here.
             if !(difference <= 1e-9 * max(1, sizes[index])) {
-                return "cluster sum \(index): \(core.statistics.clusters.sums[index])"
+                return "cluster sum \(index): \(running.clusters.sums[index])"
                     + " for \(sums[index])"
             }
         }
