@@ -125,6 +125,9 @@ enum MetricsText {
                 text.sample(MetricNames.featureStability, [feature], index)
             }
         }
+        if let drift = status.statisticsDrift {
+            text.metric(MetricNames.statisticsDrift, drift)
+        }
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
     }
 }

@@ -50,6 +50,7 @@ enum StatusJSON {
                 "feature_stability": .map(
                     status.featureStability.map { ($0.feature, .number($0.index)) }
                 ),
+                "statistics": status.statisticsDrift.map { .number($0) } ?? .null,
             ]),
             "churn": .object([
                 "ready": .flag(status.churnMissing == nil),

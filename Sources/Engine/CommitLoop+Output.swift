@@ -83,6 +83,7 @@ extension CommitLoop where Log: ~Copyable {
         let partitions = positions.partitions.sorted()
         let (error, drift) = (core.quantisationError, core.quantisationDrift)
         let stability = core.featureStability
+        let statisticsDrift = core.statisticsDrift
         let model = core.model
         let shadow = core.shadow
         let json = publishedVersion == model?.version ? nil : bundleJSON()
@@ -108,6 +109,7 @@ extension CommitLoop where Log: ~Copyable {
             status.quantisationError = error
             status.quantisationDrift = drift
             status.featureStability = stability
+            status.statisticsDrift = statisticsDrift
             status.transactions = committed
             status.abortedTransactions = aborted
             status.lags = lags

@@ -26,11 +26,16 @@ extension CommitLoop where Log: ~Copyable {
         try produceOutput()
     }
 
-    /// Copies the next rows for a refit beside the loop, between two transactions.
-    mutating func prepareRefit() {
-        guard let runner = configuration.refitRunner, !transaction.isOpen,
-            positions.owns(partition: 0), core.isPreparingRefit || core.isRefitDue
-        else { return }
-        if let job = core.prepareRefit(limit: configuration.refitRows) { runner.start(job) }
+    /// Does a slice of what is done between two transactions: copies the next rows for a refit
+    /// beside the loop, or goes on with maintenance.
+    mutating func workBetweenTransactions() {
+        guard !transaction.isOpen, !positions.partitions.isEmpty else { return }
+        if let runner = configuration.refitRunner, positions.owns(partition: 0),
+            core.isPreparingRefit || core.isRefitDue
+        {
+            if let job = core.prepareRefit(limit: configuration.refitRows) { runner.start(job) }
+        } else if core.isMaintenanceDue {
+            core.maintain(limit: configuration.maintenanceRows)
+        }
     }
 }

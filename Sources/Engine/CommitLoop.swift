@@ -27,6 +27,9 @@ public struct CommitLoopConfiguration: Sendable {
     public var rescoreRows = 500
     /// Rows copied between two transactions for a refit beside the loop: some milliseconds.
     public var refitRows = 16_384
+    /// Rows of which sums are made anew, or blocks moved, between two transactions: some
+    /// milliseconds.
+    public var maintenanceRows = 4_096
     /// Runs refits beside the loop; nil runs them in place, between two batches.
     public var refitRunner: RefitRunner?
     /// Rows looked at per turn because they are due, at most; records are polled in between.
@@ -221,7 +224,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try obey()
         if isCommitDue { try commit() }
         keepCheckpoints()
-        prepareRefit()
+        workBetweenTransactions()
     }
 
     private mutating func poll() throws(LoopFault) -> PollResult {
@@ -232,9 +235,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             lingerMilliseconds: linger
         )
         // Without partitions nothing is scored again, so there is nothing to hurry for.
-        let isBusy =
-            ((core.isRescoring || core.isPreparingRefit) && !positions.partitions.isEmpty)
-            || isAnythingDue
+        let isWorking = core.isRescoring || core.isPreparingRefit || core.isMaintenanceDue
+        let isBusy = (isWorking && !positions.partitions.isEmpty) || isAnythingDue
         let timeout = transaction.isOpen || isBusy ? remainingMilliseconds : 100
         batch.removeAll()
         do throws(LogError) {

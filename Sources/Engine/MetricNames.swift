@@ -261,6 +261,13 @@ public enum MetricNames {
         "Population stability index of a feature against the training of the model in use.",
         labels: ["feature"]
     )
+    /// Drift of the running sums.
+    public static let statisticsDrift = MetricName(
+        "segmentd_statistics_drift_ratio",
+        .gauge,
+        "Largest error of the running sums that their last rebuild from the rows found: "
+            + "of a mean in deviations, of a covariance in the product of both."
+    )
     /// Churn readiness.
     public static let churnReady = MetricName(
         "segmentd_churn_ready",
@@ -276,6 +283,6 @@ public enum MetricNames {
         abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
         segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
-        quantisationError, quantisationDrift, featureStability, churnReady,
+        quantisationError, quantisationDrift, featureStability, statisticsDrift, churnReady,
     ]
 }

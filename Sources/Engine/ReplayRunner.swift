@@ -87,6 +87,7 @@ public struct ReplayRunner: ~Copyable {
         core.expireSuppressions(into: &output)
         core.commit()
         drain()
+        while core.isMaintenanceDue { core.maintain(limit: .max) }
         if core.isRefitDue { try refit(isFinal: false) }
     }
 

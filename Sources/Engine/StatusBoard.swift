@@ -217,6 +217,9 @@ public struct EngineStatus: Sendable {
     /// Population stability index of each feature against the model in use, by name in the order of
     /// the features; empty before the first measurement.
     public var featureStability: [(feature: String, index: Double)] = []
+    /// Largest error of the running sums that their last rebuild from the rows found, in standard
+    /// deviations; nil before one.
+    public var statisticsDrift: Double?
     /// Transactions committed.
     public var transactions = 0
     /// Transactions aborted.

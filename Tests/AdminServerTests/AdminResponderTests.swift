@@ -71,6 +71,7 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
             "segmentd_model_quantisation_error_ratio 1.25",
             "segmentd_model_quantisation_drift_ratio 0.5",
             "segmentd_feature_stability_index{feature=\"income\"} 0.25",
+            "segmentd_statistics_drift_ratio 0.0625",
             "segmentd_churn_ready 0",
             "segmentd_model_shadow_version 13",
             "segmentd_model_shadow_segment_share_ratio 0.375",
@@ -125,6 +126,7 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
         #expect(shadow["held_because"] as? String == "37.5 % of customers would change segment")
         let drift = try #require(object["drift"] as? [String: Any])
         #expect(drift["feature_stability"] as? [String: Double] == ["age": 0.125, "income": 0.25])
+        #expect(drift["statistics"] as? Double == 0.0625)
         let churn = try #require(object["churn"] as? [String: Any])
         #expect(churn["missing"] as? String == "12 of 100 repeat buyers")
     }

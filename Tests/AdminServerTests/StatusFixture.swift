@@ -20,6 +20,7 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
         status.checkpoint.restoredPartitions = 5
         status.quantisationDrift = 0.5
         status.featureStability = [("age", 0.125), ("income", 0.25)]
+        status.statisticsDrift = 0.0625
         status.transactions = 3
         status.transactionDurations.add(seconds: 0.004)
         status.transactionDurations.add(seconds: 0.05)
