@@ -234,16 +234,27 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
             payloadBytes: max(1, configuration.transactionBytes - transaction.bytes),
             lingerMilliseconds: linger
         )
-        // Without partitions nothing is scored again, so there is nothing to hurry for.
-        let isWorking = core.isRescoring || core.isPreparingRefit || core.isMaintenanceDue
-        let isBusy = (isWorking && !positions.partitions.isEmpty) || isAnythingDue
-        let timeout = transaction.isOpen || isBusy ? remainingMilliseconds : 100
+        let timeout = pollTimeoutMilliseconds
         batch.removeAll()
         do throws(LogError) {
             return try log.poll(into: &batch, limits: limits, timeoutMilliseconds: timeout)
         } catch {
             throw .log(error)
         }
+    }
+
+    /// How long a poll may wait: not at all while a slice of work could be done instead.
+    private var pollTimeoutMilliseconds: Int {
+        // Without partitions there is nothing to hurry for.
+        guard !positions.partitions.isEmpty else {
+            return transaction.isOpen ? remainingMilliseconds : 100
+        }
+        if core.isRescoring { return 0 }
+        // This work waits for the end of the open transaction.
+        if transaction.isOpen { return remainingMilliseconds }
+        // A copy that another worker's partition 0 has ended is never gone on with.
+        let isCopying = core.isPreparingRefit && positions.owns(partition: 0)
+        return isCopying || core.isMaintenanceDue || isAnythingDue ? 0 : 100
     }
 
     /// The interval follows what a commit costs, so that commits take a fifth of the time at most.

@@ -34,7 +34,11 @@ import Testing
         broker.append(SimulationInput(seed: 1).records)
     }
 
-    private func worker(_ instance: String, _ shelf: Shelf) -> SimulatedWorker {
+    private func worker(
+        _ instance: String,
+        _ shelf: Shelf,
+        rescoreRows: Int = 500
+    ) -> SimulatedWorker {
         SimulatedWorker(
             broker: broker,
             instance: instance,
@@ -44,6 +48,7 @@ import Testing
                 var configuration = CommitLoopConfiguration()
                 configuration.transactionRecords = 16
                 configuration.refitRows = 5
+                configuration.rescoreRows = rescoreRows
                 configuration.refitRunner = RefitRunner { shelf.put($0) }
                 return configuration
             }()
@@ -78,6 +83,25 @@ import Testing
             #expect(worker.turn() == nil)
         }
         #expect(versions > 1)
+        #expect(worker.stop() == .drained)
+    }
+
+    /// An idle loop need not wait for records while it has rows to score.
+    @Test func rowsAreScoredAgainWithoutWaits() throws {
+        let shelf = Shelf()
+        let worker = worker("a", shelf, rescoreRows: 1)
+        try turnUntilAJob(worker, shelf)
+        // Everything has been read by then.
+        for _ in 0..<300 { #expect(worker.turn() == nil) }
+        shelf.runAll()
+        let start = broker.clock.monotonicMicroseconds()
+        // The first of them waits for records, and finds the version.
+        for _ in 0..<12 { #expect(worker.turn() == nil) }
+        let waited = broker.clock.monotonicMicroseconds() - start
+        // One row a turn, and the least that a poll waited for the end of a transaction is 10 ms.
+        #expect(waited < 110_000)
+        for _ in 0..<100 { #expect(worker.turn() == nil) }
+        #expect(versions == 1)
         #expect(worker.stop() == .drained)
     }
 
