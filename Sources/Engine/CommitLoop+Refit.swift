@@ -33,7 +33,9 @@ extension CommitLoop where Log: ~Copyable {
         if let runner = configuration.refitRunner, positions.owns(partition: 0),
             core.isPreparingRefit || core.isRefitDue
         {
-            if let job = core.prepareRefit(limit: configuration.refitRows) { runner.start(job) }
+            if let job = core.prepareRefit(limit: configuration.refitRows) {
+                runner.start(consume job)
+            }
         } else if core.isMaintenanceDue {
             core.maintain(limit: configuration.maintenanceRows)
         }

@@ -31,9 +31,14 @@ public final class RefitRunner: Sendable {
     }
 
     /// Begins a job.
-    package func start(_ job: RefitJob) {
+    ///
+    /// Nobody else keeps the job: its copies of rows would be copied once more as they are written.
+    package func start(_ job: consuming RefitJob) {
+        let pending = Mutex<RefitJob?>(job)
         launch { [self] in
-            let found = job.run { _ in !self.isCancelled.load(ordering: .relaxed) }
+            let found = pending.withLock { $0.take() }?.run { _ in
+                !self.isCancelled.load(ordering: .relaxed)
+            }
             guard let found else { return }
             result.withLock { $0 = found }
             isReady.store(true, ordering: .releasing)
