@@ -14,14 +14,16 @@ struct RefitBenchmark: ~Copyable {
     /// As the commit loop does it.
     private static let copiedRows = 16_384
     private static let rescoredRows = 500
+    private static let maintainedRows = 4_096
 
     private let customers: Int
     private var core: SegmentationCore
     private var output = StepOutput()
     private var stream: OrderStream
     private var next = 0
-    /// Longest time of each step in milliseconds, by the clock and on the processor.
-    private var longest: [String: (wall: Double, processor: Double)] = [:]
+    /// Longest time of each step in milliseconds, by the clock and on the processor, and how often
+    /// it was taken.
+    private var longest: [String: (wall: Double, processor: Double, count: Int)] = [:]
 
     init(customers: Int) {
         self.customers = customers
@@ -66,12 +68,16 @@ struct RefitBenchmark: ~Copyable {
         var hasBegun = false
         while !hasBegun || core.isRefitUnderWay {
             pacedTurn("turn during the refit")
-            let prepared = time("slice of copied rows") { bench in
-                bench.core.prepareRefit(limit: Self.copiedRows)
+            if !hasBegun || core.isPreparingRefit {
+                let prepared = time("slice of copied rows") { bench in
+                    bench.core.prepareRefit(limit: Self.copiedRows)
+                }
+                hasBegun = hasBegun || core.isRefitUnderWay
+                precondition(hasBegun, "no refit is due")
+                if let prepared { finder.start(prepared) }
+            } else {
+                maintain()
             }
-            hasBegun = hasBegun || core.isRefitUnderWay
-            precondition(hasBegun, "no refit is due")
-            if let prepared { finder.start(prepared) }
             guard let result = finder.take() else { continue }
             core.receive(result)
             finish()
@@ -79,9 +85,21 @@ struct RefitBenchmark: ~Copyable {
         while core.isRescoring {
             pacedTurn("turn while rows are scored again")
             time("slice of rows scored again") { bench in bench.rescore(Self.rescoredRows) }
+            maintain()
+        }
+        while core.isMaintenanceDue {
+            pacedTurn("turn while sums are made anew and blocks moved")
+            maintain()
         }
         rollBack()
         report(first: first, finder)
+    }
+
+    private mutating func maintain() {
+        guard core.isMaintenanceDue else { return }
+        time(core.isRebuilding ? "slice of sums made anew" : "slice of moved blocks") { bench in
+            bench.core.maintain(limit: Self.maintainedRows)
+        }
     }
 
     private mutating func rollBack() {
@@ -161,8 +179,10 @@ struct RefitBenchmark: ~Copyable {
         let value = body(&self)
         let wall = (ContinuousClock.now - start) / .milliseconds(1)
         let processor = Self.processorMilliseconds - before
-        let known = longest[name] ?? (0, 0)
-        longest[name] = (max(known.wall, wall), max(known.processor, processor))
+        let known = longest[name] ?? (0, 0, 0)
+        longest[name] = (
+            max(known.wall, wall), max(known.processor, processor), known.count + 1
+        )
         return value
     }
 
@@ -191,8 +211,17 @@ struct RefitBenchmark: ~Copyable {
         print("  longest pause of the hot path at \(rate) events/s, and time on the processor:")
         for (name, longest) in longest.sorted(by: { $0.key < $1.key }) {
             print(
-                String(format: "    %@: %.1f ms, %.1f ms", name, longest.wall, longest.processor)
+                String(
+                    format: "    %@: %.1f ms, %.1f ms (%d times)",
+                    name,
+                    longest.wall,
+                    longest.processor,
+                    longest.count
+                )
             )
+        }
+        if let drift = core.statisticsDrift {
+            print(String(format: "  drift of the running sums: %.1e", drift))
         }
     }
 }
