@@ -7,7 +7,7 @@ extension FeatureMoments {
     /// The largest difference of a mean in standard deviations, or of an entry of the covariance in
     /// the product of its two deviations, both about the means of the others and as if missing
     /// values were there. A deviation counts as at least 1e-6 of the largest value about the
-    /// centre, of the centre, and of a stored unit, because what a constant feature has is rounding.
+    /// centre, of the centre, and of a stored unit: what a constant feature has is rounding.
     ///
     /// - Parameter rebuilt: sums that were just made from the rows; same features.
     /// - Returns: 0 or more; infinity where these sums hold no number any more. Rounding leaves

@@ -79,7 +79,7 @@ struct CustomerTable: Sendable {
     var suppressed: [SuppressionKey: Suppression] = [:]
     /// Epoch of the open transaction, from 1.
     var transactionEpoch: UInt64 = 1
-    /// Rows below it have their blocks in chunks that stay; nil where blocks are not moved together.
+    /// Rows below it have their blocks in chunks that stay; nil where no blocks are being moved.
     var compactionCursor: Int?
     /// A block on its way, reused.
     var scratch = [UInt64](repeating: 0, count: WordArena.blockWordsMax)
