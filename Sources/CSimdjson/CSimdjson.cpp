@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+// Errors are values here: nobody above could catch an exception, which would end the process.
+#define SIMDJSON_EXCEPTIONS 0
 #include <simdjson.h>
 
 namespace {
@@ -199,7 +201,8 @@ struct csj_parser {
         case ondemand::json_type::null: {
             std::string_view token = value.raw_json_token();
             if (token.substr(0, 4) != "null") return N_ATOM_ERROR;
-            bool null = value.is_null();
+            bool null = false;
+            if (auto error = value.is_null().get(null)) return error;
             if (!null) return N_ATOM_ERROR;
             out->kind = CSJ_NULL;
             return SUCCESS;

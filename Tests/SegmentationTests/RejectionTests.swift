@@ -41,7 +41,9 @@ struct RejectionTests {
             "{\(visit) \"a\":1}", "{\(visit),\"a\" 1}", "{\(visit),a:1}",
             "{'type':'engagement.visit'}", "{\(visit),\"unknown\":-}",
             "{\(visit),\"unknown\":1.}", "{\(visit),\"unknown\":.5}",
-            "{\(visit),\"unknown\":\"\\ud800\"}",
+            "{\(visit),\"unknown\":\"\\ud800\"}", "{\(visit),\"unknown\":nullx}",
+            "{\(visit),\"id\":nullx}", "{\(visit),\"unknown\":{\"a\":[null1]}}",
+            "{\(visit),\"data\":{\"a\":null\"}}",
         ] {
             #expect(reason(text) == .malformedJSON, "\(text)")
         }
