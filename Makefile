@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
-.PHONY: demo test build bench simulation figures format lint check-scripts clean
+.PHONY: demo test build bench simulation fuzz figures format lint check-scripts clean
 .PHONY: build-packages test-packages
 
 # OpenBLAS would start a thread per core as soon as it is loaded; our matrices are small.
@@ -47,6 +47,10 @@ bench: build-packages
 # What make test does with 200 runs: SIM_FIRST=1 and so on for other seeds, SIM_SEED for one alone.
 simulation: test-packages
 	SIM_RUNS=$${SIM_RUNS:-20000} $(SWIFT_LONG_TEST) --filter everyRunKeepsEveryPromise
+
+# What make test does with 20,000 inputs; FUZZ_SEED for other ones.
+fuzz: test-packages
+	FUZZ_INPUTS=$${FUZZ_INPUTS:-50000000} $(SWIFT_LONG_TEST) --filter FuzzTests
 
 format:
 	swift format -i -r $(SOURCES)
