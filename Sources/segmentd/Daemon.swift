@@ -97,6 +97,14 @@ struct Daemon {
                 failureTerminationBehavior: .gracefullyShutdownGroup
             ),
         ]
+        if signals {
+            services.append(
+                ServiceGroupConfiguration.ServiceConfiguration(
+                    service: EarlySignalWatcher(),
+                    successTerminationBehavior: .gracefullyShutdownGroup
+                )
+            )
+        }
         services += others.map {
             ServiceGroupConfiguration.ServiceConfiguration(
                 service: $0,

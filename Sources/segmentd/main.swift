@@ -1,12 +1,14 @@
 import ArgumentParser
 import Foundation
 
+EarlySignals.keep()
 // Broken pipes are an error of the write, not the end of the process.
 signal(SIGPIPE, SIG_IGN)
 
 /// Parses the command line and runs what it names.
 func execute() async throws {
     var command = try Segmentd.parseAsRoot()
+    if !(type(of: command) is any DrainingCommand.Type) { EarlySignals.letThrough() }
     if var asynchronous = command as? any AsyncParsableCommand {
         try await asynchronous.run()
     } else {

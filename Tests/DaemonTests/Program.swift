@@ -92,6 +92,16 @@ final class Program {
         String(decoding: try Data(contentsOf: folder.appending(path: "err")), as: UTF8.self)
     }
 
+    /// Signals that the program has a handler for, a bit each, the first of them signal 1.
+    var caughtSignals: UInt64 {
+        get throws {
+            let path = "/proc/\(process.processIdentifier)/status"
+            let lines = try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n")
+            let words = lines.first { $0.hasPrefix("SigCgt:") }?.dropFirst(7)
+            return words.flatMap { UInt64($0.filter { !$0.isWhitespace }, radix: 16) } ?? 0
+        }
+    }
+
     func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
     /// Waits for the end.

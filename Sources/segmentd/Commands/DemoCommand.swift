@@ -11,7 +11,7 @@ import ShopSimulator
 import Synchronization
 
 /// Embedded broker, simulated shop and daemon in one process.
-struct DemoCommand: AsyncParsableCommand {
+struct DemoCommand: AsyncParsableCommand, DrainingCommand {
     static let configuration = CommandConfiguration(
         commandName: "demo",
         abstract: "See it work: embedded broker, simulated shop and daemon, no set-up.",

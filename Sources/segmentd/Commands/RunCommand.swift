@@ -7,7 +7,7 @@ import Segmentation
 import Settings
 
 /// The daemon.
-struct RunCommand: AsyncParsableCommand {
+struct RunCommand: AsyncParsableCommand, DrainingCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
         abstract: "Run the daemon: consume events, publish segments and churn flags, exactly once.",
