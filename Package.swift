@@ -124,7 +124,7 @@ let package = Package(
         ),
         .testTarget(
             name: "EventLogTests",
-            dependencies: ["EventLog", "TestSupport"],
+            dependencies: ["EventLog", "CLibrdkafka", "TestSupport"],
             swiftSettings: strict
         ),
         .testTarget(

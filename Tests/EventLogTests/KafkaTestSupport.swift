@@ -74,6 +74,13 @@ struct KafkaFixture {
         }
         let refused = try client.create(topics, timeoutMilliseconds: 10_000)
         #expect(refused.isEmpty)
+        // A broker may have created what it does not show yet.
+        let deadline = Deadline(afterMilliseconds: 30_000)
+        while deadline.remainingMilliseconds > 0 {
+            let counts = try client.partitionCounts(timeoutMilliseconds: 10_000)
+            if topics.allSatisfy({ counts[$0.name] == partitions }) { return }
+        }
+        throw WaitedTooLong()
     }
 
     /// Sends records whose values count up from zero, to one partition.
