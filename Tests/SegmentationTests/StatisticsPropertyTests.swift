@@ -101,15 +101,18 @@ import Testing
         for (own, other) in [(first, second), (second, first)] {
             own.core.begin()
             own.core.commit()
-            var moments = own.core.statistics.moments
-            if own.core.customerCount == 0 && own.core.greatestEventTime == Int64.min {
-                // Nobody has come yet, so there are no centres either.
-                moments = FeatureMoments(
-                    featureCount: moments.featureCount,
-                    missableFeatures: moments.missableFeatures,
-                    centres: other.core.statistics.moments.centres
+            if own.core.statistics.centres != first.core.statistics.centres {
+                // A rebuild has moved the centres of one of them.
+                let (table, landmarks) = (own.core.table, own.core.landmarks)
+                let (model, centres) = (own.core.inForce, first.core.statistics.centres)
+                own.core.statistics.make(
+                    from: table,
+                    centres: centres,
+                    model: model,
+                    landmarks: landmarks
                 )
             }
+            var moments = own.core.statistics.moments
             for (feature, form) in own.core.schema.features.enumerated() {
                 guard case .decayed(let decay) = form else { continue }
                 let later = other.core.landmarks[decay] - own.core.landmarks[decay]
