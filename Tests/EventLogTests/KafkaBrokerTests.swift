@@ -55,7 +55,12 @@ struct KafkaBrokerTests {
         )
         try log.sendOffsets([sent])
         try log.commitTransaction()
-        let decisions = try fixture.read(fixture.configuration.segmentsTopic)
+        // Markers follow the answer to a commit, on a new broker after a while.
+        var decisions: [TextRecord] = []
+        let deadline = Deadline(afterMilliseconds: 20_000)
+        while decisions.isEmpty && deadline.remainingMilliseconds > 0 {
+            decisions = try fixture.read(fixture.configuration.segmentsTopic)
+        }
         #expect(decisions.map(\.value) == ["decision"])
         let count = try log.partitionCount(of: .changelog)
         #expect(count == 2)
@@ -102,6 +107,33 @@ struct KafkaBrokerTests {
         #expect(seen.map(\.value) == ["committed"])
         let after = try log.committedOffsets(of: [0])
         #expect(after.map(\.offset) == [2])
+        log.close()
+    }
+
+    @Test func theEndIsReachedBehindTheMarkerOfATransaction() throws {
+        let fixture = try fixture(partitions: 1)
+        // A shop that publishes its events in transactions.
+        var shop = fixture.configuration(instance: "shop")
+        shop.segmentsTopic = fixture.configuration.eventTopics[0]
+        var producer = try startedLog(shop)
+        try producer.beginTransaction()
+        try produce(.segments, partition: 0, key: "a", value: "event", &producer)
+        try producer.commitTransaction()
+        producer.close()
+        var log = try startedLog(fixture.configuration)
+        try log.consume(try awaitAssignment(&log))
+        let records = try awaitRecords(1, &log)
+        #expect(records.map(\.offset) == [0])
+        let end = try log.endOffset(topicIndex: 0, partition: 0)
+        #expect(end == 2)
+        var batch = RecordBatch()
+        let limits = PollLimits(records: 10, payloadBytes: 1 << 20, lingerMilliseconds: 0)
+        let deadline = Deadline(afterMilliseconds: 20_000)
+        while log.reachedEnd(topicIndex: 0, partition: 0) == nil {
+            guard deadline.remainingMilliseconds > 0 else { throw WaitedTooLong() }
+            _ = try log.poll(into: &batch, limits: limits, timeoutMilliseconds: 100)
+        }
+        #expect(log.reachedEnd(topicIndex: 0, partition: 0) == end)
         log.close()
     }
 

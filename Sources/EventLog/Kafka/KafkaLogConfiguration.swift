@@ -135,7 +135,9 @@ extension KafkaLogConfiguration {
             "isolation.level": "read_committed",
             "enable.auto.commit": "false",
             "enable.auto.offset.store": "false",
-            "enable.partition.eof": "false",
+            // Where the events' producer has transactions, the last offset is that of a marker, and
+            // only this tells that everything has been read.
+            "enable.partition.eof": "true",
             "partition.assignment.strategy": "range",
         ]
         return defaults.merging(propertiesOfConsumers) { _, given in given }
