@@ -63,7 +63,7 @@ public enum ClockAtEnd: String, Sendable, CaseIterable {
 public enum CommitLoopEnd: Sendable, Equatable {
     /// It was asked to stop; everything read is committed.
     case drained
-    /// A newer producer of the same transactional id took over.
+    /// A newer worker of the same name took over, or the broker ended the transaction in its stead.
     case fenced(LogError)
     /// A fault that only a restart mends.
     case failed(LogError)

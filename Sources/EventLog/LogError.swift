@@ -18,7 +18,7 @@ public struct LogError: Error, Sendable, Equatable, CustomStringConvertible {
     public var code: String
     /// Their words.
     public var reason: String
-    /// True when a newer producer of the same transactional id took over.
+    /// True when a newer worker of the same name took over, or the broker gave this one up.
     public var isFenced: Bool
 
     /// Creates an error from its parts.

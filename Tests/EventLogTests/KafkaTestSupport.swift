@@ -108,7 +108,11 @@ struct KafkaFixture {
             readsUncommitted: uncommitted
         )
         var found: [TextRecord] = []
-        try reader.read(topic, timeoutMilliseconds: 20_000) { found += $0.texts }
+        // A broker may not show at once what it has created.
+        try retrying { () throws(LogError) in
+            found.removeAll()
+            try reader.read(topic, timeoutMilliseconds: 20_000) { found += $0.texts }
+        }
         return found
     }
 }

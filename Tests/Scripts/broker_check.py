@@ -2,13 +2,14 @@
 """Kill the daemon, or the broker, again and again on a genuine Kafka, and see that nothing changes.
 
     broker_check.py --bootstrap localhost:9092 --segmentd .build/release/segmentd --kills 60
-    broker_check.py ... --daemons 2 --kills 60
+    broker_check.py ... --daemons 2 --kills 60 --freezes 5
     broker_check.py ... --learning --kills 60
     broker_check.py ... --broker-kills 5 --broker-pid FILE --broker-start COMMAND
 
 A simulated shop is fed to a topic at a steady rate until after the last kill. Daemons of one group read it
 and are killed (SIGKILL) at random moments, one at a time; with --daemons 2 the other one takes over. With
---broker-kills the broker's process is killed instead and COMMAND starts it again; a daemon that ends is
+--freezes one is stopped (SIGSTOP) until the other has taken over, and wakes up as somebody whom the group has
+given up. With --broker-kills the broker's process is killed instead and COMMAND starts it again; a daemon that ends is
 started again, as a supervisor would. Then everything is read to its end, daemons drain, and the topics
 are dumped, read_committed:
 
@@ -107,7 +108,9 @@ class Daemon:
             "topics.events": arguments.topic, "topics.segments": f"{group}-out",
             "clock.at_end": "hold", "admin.listen": "127.0.0.1:0",
             "state.directory": folder / f"{group}-{number}",
-            "ledger.orders": 64, "ledger.events": 64, "checkpoint.interval": "10s"}
+            "ledger.orders": 64, "ledger.events": 64, "checkpoint.interval": "10s",
+            # Long transactions, so that most kills fall into one.
+            "commit.interval": "1s", "commit.interval_minimum": "500ms"}
         self.command = [arguments.segmentd, "run", "--config", arguments.config]
         self.command += ["--model", model] if model else []
         for name, value in settings.items():
@@ -234,6 +237,19 @@ def kill_daemons(arguments, broker, group, daemons, chance, statuses):
                   file=sys.stderr)
     wait_for_progress(broker, group, daemons, statuses)
     return inside, takeovers
+
+
+def freeze_daemons(arguments, broker, group, daemons, chance, statuses):
+    """Stops one after the other until the others have taken over, and lets it go on."""
+    for _ in range(arguments.freezes):
+        wait_for_progress(broker, group, daemons, statuses)
+        time.sleep(chance.uniform(0, 2))
+        daemon = chance.choice(daemons)
+        daemon.process.send_signal(signal.SIGSTOP)
+        wait_for_progress(broker, group, [d for d in daemons if d is not daemon], statuses)
+        time.sleep(chance.uniform(0, 2))
+        daemon.process.send_signal(signal.SIGCONT)
+        wait_for_progress(broker, group, daemons, statuses)
 
 
 def kill_broker(arguments, broker, group, daemons, chance, statuses):
@@ -374,6 +390,7 @@ def main():
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--daemons", type=int, default=1)
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument("--freezes", type=int, default=0)
     parser.add_argument("--learning", action="store_true")
     parser.add_argument("--broker-kills", type=int, default=0)
     parser.add_argument("--broker-pid", help="file with the broker's process id")
@@ -381,6 +398,8 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--name", default=f"check-{int(time.time())}")
     arguments = parser.parse_args()
+    if arguments.freezes and arguments.daemons < 2:
+        parser.error("--freezes needs --daemons 2 or more")
     arguments.topic = f"{arguments.name}-events"
     chance = random.Random(arguments.seed)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="segmentd-broker-"))
@@ -401,13 +420,15 @@ def main():
                for number in range(arguments.daemons)]
     statuses = collections.Counter()
     # More than will be read: the feed has to outlast the last kill.
-    seconds = 60 + 45 * arguments.daemons * (arguments.kills + arguments.broker_kills)
+    breaks = arguments.kills + arguments.freezes + arguments.broker_kills
+    seconds = 60 + 45 * arguments.daemons * breaks
     feed = Feed(arguments, int(seconds * arguments.rate))
     feed.start()
     for daemon in daemons:
         daemon.start()
     began = time.monotonic()
     inside, takeovers = kill_daemons(arguments, broker, group, daemons, chance, statuses)
+    freeze_daemons(arguments, broker, group, daemons, chance, statuses)
     if arguments.broker_kills:
         kill_broker(arguments, broker, group, daemons, chance, statuses)
     last_kill = time.monotonic()
@@ -429,6 +450,7 @@ def main():
         ("of these inside an open transaction", inside),
         ("takeovers by the other: number, median seconds", "{}, {:.1f}".format(
             len(takeovers), statistics.median(takeovers or [math.nan]))),
+        ("daemons stopped until the other had taken over", arguments.freezes),
         ("kills of the broker", arguments.broker_kills),
         ("other ends of daemons, by status", dict(statuses)),
         ("exit statuses of drains", drains),

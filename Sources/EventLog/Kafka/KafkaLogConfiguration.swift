@@ -132,6 +132,9 @@ extension KafkaLogConfiguration {
         ]
         let fixed = [
             "group.id": group,
+            // A static member: one that is back within the session timeout has its partitions at
+            // once, and a second process of the same name makes the group refuse the older one.
+            "group.instance.id": instance,
             "isolation.level": "read_committed",
             "enable.auto.commit": "false",
             "enable.auto.offset.store": "false",
@@ -154,6 +157,9 @@ extension KafkaLogConfiguration {
             "enable.auto.commit": "false",
             "enable.auto.offset.store": "false",
             "enable.partition.eof": "true",
+            // The end of a partition is told by an answer without records, for which a broker would
+            // wait half a second, twice for each partition.
+            "fetch.wait.max.ms": "20",
         ]
         return propertiesOfConsumers.filter { !$0.key.hasPrefix("group.") }
             .merging(fixed) { _, fixed in fixed }
