@@ -28,6 +28,8 @@ struct LogHarness<Log: TransactionalLog & ~Copyable> {
     /// Lets the group stop waiting for a log; `meanwhile` polls for the others and may be called
     /// often.
     var expel: (_ log: inout Log, _ meanwhile: () throws -> Void) throws -> Void
+    /// Lets some time pass, real or virtual.
+    var pause: () -> Void
     /// How long one poll waits, in milliseconds.
     var pollMilliseconds: Int
     /// Polls until a promise counts as broken; a genuine broker needs half a minute.
@@ -216,6 +218,7 @@ extension LogHarness where Log: ~Copyable {
                 return try body()
             } catch {
                 guard error.remedy == .retry else { throw error }
+                pause()
             }
         }
         throw NeverCame(what: "an end of retries")

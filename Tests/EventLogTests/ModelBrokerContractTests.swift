@@ -46,6 +46,7 @@ struct ModelBrokerContractTests {
                 log.crash()
             },
             expel: { log, _ in log.expel() },
+            pause: { broker.clock.sleep(milliseconds: 10) },
             pollMilliseconds: 100
         )
     }

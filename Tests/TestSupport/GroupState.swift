@@ -108,13 +108,20 @@ struct GroupState: Sendable {
         }
     }
 
-    /// Stops waiting for a member that lives; it learns later that its partitions are lost.
+    /// Stops waiting for a member that lives; it learns later that its partitions are taken back.
+    ///
+    /// Every other one is told that they are lost. A genuine client does not always know: a static
+    /// member that has not polled for too long hears of an ordinary revocation, and only its commit
+    /// is refused.
     mutating func expel(_ member: Int) {
         guard let state = members[member], state.phase != .expelled else { return }
         let wasTold = state.phase == .givingUp && !state.events.contains { $0.isRevocation }
         members[member]?.phase = .expelled
         members[member]?.events.removeAll { $0.isRevocation }
-        if !wasTold { members[member]?.events.append(.revoked(state.assignment, lost: true)) }
+        if !wasTold {
+            let isKnownLost = member.isMultiple(of: 2)
+            members[member]?.events.append(.revoked(state.assignment, lost: isKnownLost))
+        }
         rebalance()
     }
 

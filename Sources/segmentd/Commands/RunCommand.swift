@@ -57,9 +57,9 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
         case .drained: return
         case .fenced(let error):
             throw CommandFailure(
-                "\(error); another worker with the same kafka.instance took over, or this one stood "
-                    + "still for longer than its transactions may last. Nothing is lost: a restart "
-                    + "goes on",
+                "\(error); another worker with the same kafka.instance took over, or this one "
+                    + "stood still for longer than its transactions may last. Nothing is lost: a "
+                    + "restart goes on",
                 status: .fenced
             )
         case .failed(let error): throw CommandFailure(error.description)
