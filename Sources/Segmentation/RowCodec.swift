@@ -139,7 +139,12 @@ enum RowCodec {
     /// Whether a row can be computed with: no event makes one that cannot.
     private static func isPlausible(_ row: Int, of table: CustomerTable) -> Bool {
         let schema = table.schema
-        guard abs(Double(table.clock(row))) < EventDecoder.timeMax else { return false }
+        guard abs(Double(table.clock(row))) < EventDecoder.timeMax,
+            isPlausible(moment: table.segmentSince(row)),
+            isPlausible(moment: table.cooldownUntil(row)), isPlausible(moment: table.life(row)),
+            table.revision(row) < UInt32.max,
+            table.words[row, RowWord.outsideCountAndFirst] & 0xffff_ffff < 1 << 31
+        else { return false }
         for slot in 0..<schema.numberCount where table.numbers[row, slot].isInfinite {
             return false
         }
@@ -156,6 +161,12 @@ enum RowCodec {
             }
         }
         return true
+    }
+
+    /// Whether a time can be added to and taken from others: twice what an event's may be, for a
+    /// cooldown or a dwell that ends later.
+    private static func isPlausible(moment: Int64) -> Bool {
+        abs(Double(moment)) < 2 * EventDecoder.timeMax
     }
 
     private static func readNumbers(
@@ -241,8 +252,14 @@ enum RowCodec {
             throw .checksum
         }
         reader.position += 2
-        let time = reader.signed()
-        return Suppression(time: time, life: reader.signed(), partition: partition)
+        let stub = Suppression(
+            time: reader.signed(),
+            life: reader.signed(),
+            partition: partition
+        )
+        guard isPlausible(moment: stub.time), stub.life == .min || isPlausible(moment: stub.life)
+        else { throw .inconsistent }
+        return stub
     }
 
     // MARK: integers

@@ -100,7 +100,8 @@ extension SegmentationCore {
         event.type = .erased
         event.customer = key
         event.customerHash = StableHash.hash(of: bytes, range: key)
-        event.time = record.timestampMilliseconds ?? partitionClock(record.partition)
+        event.time =
+            record.timestampMilliseconds.map(Self.plausible) ?? partitionClock(record.partition)
         _ = try findCustomer(record, id: bytes)
         erase(id: bytes, partition: record.partition, context: context, into: &output)
     }
@@ -171,9 +172,15 @@ extension SegmentationCore {
 
     /// Life of a customer who is not in the table; nil when an erasure still keeps them out.
     private mutating func newLife(_ record: InputRecord, id: [UInt8]) -> Int64? {
-        let created = record.timestampMilliseconds ?? event.time
+        let created = record.timestampMilliseconds.map(Self.plausible) ?? event.time
         guard let stub = suppression(of: id) else { return created }
         return event.time <= stub.time ? nil : max(created, stub.life + 1)
+    }
+
+    /// A record's timestamp, within what times of events may be: producers set it as they like.
+    private static func plausible(_ milliseconds: Int64) -> Int64 {
+        let limit = Int64(EventDecoder.timeMax) - 1
+        return min(max(milliseconds, -limit), limit)
     }
 
     /// What stays of an erasure of the event's customer, nil for none.

@@ -120,6 +120,58 @@ struct RowCodecTests {
         #expect(restored.core.customerCount == 0 && restored.core.blockBytes == 0)
     }
 
+    /// Checksums are right, and still no event makes such a row: to compute with it would overflow.
+    @Test func rowsThatCannotBeComputedWithAreRefused() throws {
+        let faults: [(inout CustomerTable, Int) -> Void] = [
+            { $0.setSegmentSince($1, Int64.min + 1) },
+            { $0.setCooldownUntil($1, Int64.max) },
+            { $0.setLife($1, Int64.max) },
+            { $0.setRevision($1, UInt32.max) },
+            { $0.words[$1, RowWord.outsideCountAndFirst] |= 0xffff_ffff },
+            { table, _ in _ = table.count },
+        ]
+        for (index, fault) in faults.enumerated() {
+            let shop = TestShop()
+            shop.core.begin()
+            shop.send(#"{"type":"engagement.visit","time":1772442900000}"#, key: "c")
+            fault(&shop.core.table, 0)
+            shop.core.appendChangelog(into: &shop.output)
+            shop.core.commit()
+            let row = try #require(shop.take().last { $0.destination == .changelog })
+            let entry = Entry(key: row.key, value: row.value, partition: 0)
+            if index == faults.count - 1 {
+                try restore([entry], into: TestShop())
+            } else {
+                #expect(throws: RestoreFailure.self) { try restore([entry], into: TestShop()) }
+            }
+        }
+    }
+
+    /// Producers give records what timestamps they like.
+    @Test(arguments: [Int64.min, Int64.min + 1, Int64.max])
+    func anyTimestampOfARecordMakesALife(timestamp: Int64) throws {
+        var configuration = SmallShop.configuration
+        configuration.privacy.onNull = .erase
+        let shop = TestShop(configuration)
+        shop.core.begin()
+        let visit = #"{"type":"engagement.visit","time":1772442900000}"#
+        shop.send(visit, key: "c", timestamp: timestamp)
+        let erasure = #"{"type":"privacy.erased","time":1772442900001}"#
+        shop.send(erasure, key: "c", timestamp: timestamp)
+        shop.send(visit.replacing("2900000", with: "2900002"), key: "c", timestamp: timestamp)
+        #expect(shop.core.customerCount == 1)
+        shop.core.appendChangelog(into: &shop.output)
+        shop.core.commit()
+        let rows = shop.take().filter { $0.destination == .changelog && $0.value != nil }
+        let entries = rows.map { Entry(key: $0.key, value: $0.value, partition: 0) }
+        let restored = TestShop(configuration)
+        try restore(entries, into: restored)
+        #expect(restored.core.customerCount == 1)
+        restored.core.begin()
+        restored.send(nil as String?, key: "c", timestamp: timestamp)
+        restored.core.commit()
+    }
+
     @Test func damagedBytesAreRefused() throws {
         let (_, changelog) = try filled(seed: 9, events: 200)
         var random = SeededGenerator(seed: 9)
