@@ -73,6 +73,38 @@ public enum SeedingPotential {
         return total
     }
 
+    /// The sum that `lower` would give with this seed, each distance by the weight of its point.
+    ///
+    /// - Parameters:
+    ///   - squaredDistances: IN, `[rowCount]`.
+    ///   - weights: IN, `[rowCount]`, none negative.
+    ///   - points: IN, `[rowCount x dimension]`, row-major.
+    ///   - dimension: components of a point, 1 or more.
+    ///   - seed: row of the candidate.
+    /// - Returns: the weighted sum of the lowered distances, in row order.
+    /// - Complexity: O(rowCount x dimension) time, no allocation.
+    public static func total(
+        _ squaredDistances: [Double],
+        weights: [Double],
+        points: [Double],
+        dimension: Int,
+        seed: Int
+    ) -> Double {
+        precondition(dimension > 0 && points.count == squaredDistances.count * dimension)
+        precondition(weights.count == squaredDistances.count, "a weight per point")
+        precondition(squaredDistances.indices.contains(seed), "the seed must be a point")
+        var total = 0.0
+        unsafe points.withUnsafeBufferPointer { points in
+            guard let points = points.baseAddress else { return }
+            let seed = unsafe points + seed &* dimension
+            for row in squaredDistances.indices {
+                let distance = unsafe squaredDistance(points + row &* dimension, seed, dimension)
+                total += weights[row] * min(distance, squaredDistances[row])
+            }
+        }
+        return total
+    }
+
     /// Row at which the running sum of `weights` first exceeds `target`.
     ///
     /// - Parameters:

@@ -16,6 +16,9 @@ public enum Silhouettes {
     ///   - labelings: `[clusterCounts.count x rowCount]`, row-major, label in
     ///     `0..<clusterCounts[i]`.
     ///   - clusterCounts: clusters of each labelling.
+    ///   - weights: `[rowCount]`, positive: in all means a point of weight 2 counts as two; empty
+    ///     where each counts once. A point beside whom the rest of its cluster weighs less than
+    ///     1e-9 is alone.
     /// - Returns: per labelling the mean over all points, -1 to 1; nil with fewer than two clusters
     ///   that have points.
     /// - Complexity: O(rowCount^2 x dimension + rowCount x cells x labellings) time, O(rowCount)
@@ -25,27 +28,41 @@ public enum Silhouettes {
         rowCount: Int,
         dimension: Int,
         labelings: [Int32],
-        clusterCounts: [Int]
+        clusterCounts: [Int],
+        weights: [Double] = []
     ) -> [Double?] {
         precondition(rowCount >= 0 && dimension > 0, "sizes must be positive")
         precondition(points.count == rowCount * dimension, "points of another shape")
         precondition(labelings.count == clusterCounts.count * rowCount, "labels of another shape")
+        precondition(weights.isEmpty || weights.count == rowCount, "weights of another shape")
         guard rowCount > 0 else { return clusterCounts.map { _ in nil } }
         let cells = Cells(labelings, rowCount: rowCount, clusterCounts: clusterCounts)
         let columns = Columns(points, order: cells.order, dimension: dimension)
         var distances = [Double](repeating: 0, count: columns.stride)
         var cellSums = [Double](repeating: 0, count: cells.count)
+        // In the order of the cells.
+        let ordered = weights.isEmpty ? [] : cells.order.map { weights[$0] }
         var accounts = clusterCounts.indices.map { index in
-            Account(cells: cells, labeling: index, clusterCount: clusterCounts[index])
+            Account(
+                cells: cells,
+                labeling: index,
+                clusterCount: clusterCounts[index],
+                weights: ordered
+            )
         }
         for cell in 0..<cells.count {
             for position in cells.starts[cell]..<cells.starts[cell + 1] {
                 columns.writeDistances(from: position, into: &distances)
+                for other in ordered.indices { distances[other] *= ordered[other] }
                 cells.add(distances, into: &cellSums)
-                for index in accounts.indices { accounts[index].add(cellSums, cell: cell) }
+                let weight = ordered.isEmpty ? 1 : ordered[position]
+                for index in accounts.indices {
+                    accounts[index].add(cellSums, cell: cell, weight: weight)
+                }
             }
         }
-        return accounts.map { $0.mean(rowCount: rowCount) }
+        let whole = weights.isEmpty ? Double(rowCount) : ordered.reduce(0, +)
+        return accounts.map { $0.mean(of: whole) }
     }
 
     /// Points grouped by all of their labels together.
@@ -160,11 +177,13 @@ public enum Silhouettes {
     private struct Account {
         /// `[cells]`: label of each cell.
         var labels: [Int]
+        /// `[clusters]`: points, and their weight.
         var counts: [Int]
+        var masses: [Double]
         var sums: [Double]
         var total = 0.0
 
-        init(cells: Cells, labeling: Int, clusterCount: Int) {
+        init(cells: Cells, labeling: Int, clusterCount: Int, weights: [Double]) {
             labels = (0..<cells.count).map {
                 Int(cells.labels[$0 * cells.labelingCount + labeling])
             }
@@ -173,26 +192,36 @@ public enum Silhouettes {
             for cell in 0..<cells.count {
                 counts[labels[cell]] += cells.starts[cell + 1] - cells.starts[cell]
             }
+            masses = counts.map(Double.init)
+            guard !weights.isEmpty else { return }
+            masses = sums
+            for cell in 0..<cells.count {
+                for position in cells.starts[cell]..<cells.starts[cell + 1] {
+                    masses[labels[cell]] += weights[position]
+                }
+            }
         }
 
         /// Adds the silhouette of a point of `cell`, given its distance sums to all cells.
-        mutating func add(_ cellSums: [Double], cell: Int) {
+        mutating func add(_ cellSums: [Double], cell: Int, weight: Double) {
             let own = labels[cell]
-            guard counts[own] > 1 else { return }
+            let rest = masses[own] - weight
+            guard counts[own] > 1 && rest > 1e-9 * weight else { return }
             for index in sums.indices { sums[index] = 0 }
             for index in labels.indices { sums[labels[index]] += cellSums[index] }
-            let inside = sums[own] / Double(counts[own] - 1)
+            let inside = sums[own] / rest
             var outside = Double.infinity
             for index in sums.indices where index != own && counts[index] > 0 {
-                outside = min(outside, sums[index] / Double(counts[index]))
+                outside = min(outside, sums[index] / masses[index])
             }
             let larger = max(inside, outside)
-            if larger > 0 && larger.isFinite { total += (outside - inside) / larger }
+            guard larger > 0 && larger.isFinite else { return }
+            total += weight * ((outside - inside) / larger)
         }
 
-        func mean(rowCount: Int) -> Double? {
+        func mean(of whole: Double) -> Double? {
             guard counts.count(where: { $0 > 0 }) >= 2 else { return nil }
-            return total / Double(rowCount)
+            return total / whole
         }
     }
 }

@@ -4,7 +4,7 @@ import Kernels
 public struct SweepEntry: Sendable, Equatable {
     /// Number of clusters.
     public var k: Int
-    /// Least sum of squared distances found.
+    /// Least sum of squared distances found, each by the weight of its point.
     public var inertia: Double
     /// Mean silhouette, -1 to 1; nil for one cluster.
     public var silhouette: Double?
@@ -29,6 +29,8 @@ public enum ClusterSweep {
     ///   - dimension: components of a point, 1 or more.
     ///   - counts: numbers of clusters; those above the number of points are left out.
     ///   - starts: runs of k-means for each count.
+    ///   - weights: `[rowCount]`, positive: a point of weight 2 counts as two; empty where each
+    ///     counts once.
     ///   - generator: INOUT, the only source of randomness.
     ///   - silhouetteSampleMax: points that silhouettes are computed on at most.
     /// - Returns: an entry per count, ascending.
@@ -39,6 +41,7 @@ public enum ClusterSweep {
         dimension: Int,
         counts: ClosedRange<Int> = 1...10,
         starts: Int,
+        weights: [Double] = [],
         generator: inout SeededGenerator,
         silhouetteSampleMax: Int = 20_000
     ) -> [SweepEntry] {
@@ -56,6 +59,7 @@ public enum ClusterSweep {
                 dimension: dimension,
                 count: k,
                 starts: starts,
+                weights: weights,
                 generator: &generator
             )
             entries.append(SweepEntry(k: k, inertia: result.inertia, silhouette: nil))
@@ -67,7 +71,8 @@ public enum ClusterSweep {
             rowCount: sample.count,
             dimension: dimension,
             labelings: labelings,
-            clusterCounts: clusterCounts
+            clusterCounts: clusterCounts,
+            weights: weights.isEmpty ? [] : sample.map { weights[$0] }
         )
         for index in entries.indices { entries[index].silhouette = silhouettes[index] }
         return entries

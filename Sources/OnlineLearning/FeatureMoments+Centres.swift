@@ -38,7 +38,7 @@ extension FeatureMoments {
 
     /// Weight of those who have a feature, their mean about the centre, and their variance.
     private func spread(of feature: Int) -> (weight: Double, offset: Double, variance: Double) {
-        let weight = count - missingCount(of: feature)
+        let weight = knownWeight(of: feature)
         guard weight > 0 else { return (0, 0, 0) }
         let offset = upper[1 + feature] / weight
         let square = upper[

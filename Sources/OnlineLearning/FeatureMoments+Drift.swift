@@ -19,7 +19,7 @@ extension FeatureMoments {
         var worst = abs(count - weight) / max(1, weight)
         guard weight > 0 else { return worst }
         let means = (0..<featureCount).map { feature in
-            let known = weight - rebuilt.missingCount(of: feature)
+            let known = rebuilt.knownWeight(of: feature)
             return rebuilt.centres[feature]
                 + (known > 0 ? rebuilt.upper[1 + feature] / known : 0)
         }

@@ -21,7 +21,7 @@ public struct FeatureMoments: Sendable, Equatable {
     public private(set) var centres: [Double]
     /// The sums: packed upper triangle, D (D + 1) / 2.
     public private(set) var upper: [Double]
-    /// `[featureCount]`: largest `(a - c)^2` ever added, stored units.
+    /// `[featureCount]`: largest `(a - c)^2` ever added, whatever its weight; stored units.
     public private(set) var largestSquares: [Double]
 
     /// Creates empty sums.
@@ -132,6 +132,22 @@ public struct FeatureMoments: Sendable, Equatable {
             )
             upper[position] *= other == own ? factor * factor : factor
         }
+    }
+
+    /// Multiplies the weights of all rows, as a change of the unit of weights does.
+    ///
+    /// - Parameter factor: a power of two, so that nothing is rounded.
+    public mutating func scaleWeights(by factor: Double) {
+        precondition(factor.significand == 1 && factor > 0, "the factor must be a power of two")
+        for index in upper.indices { upper[index] *= factor }
+    }
+
+    /// Weight of the rows that have a feature.
+    ///
+    /// It is a difference, so a share of 1e-12 of all rows is rounding, and 0.
+    func knownWeight(of feature: Int) -> Double {
+        let weight = count - missingCount(of: feature)
+        return weight > 1e-12 * count ? weight : 0
     }
 
     /// Weight of the rows in which a feature is missing.

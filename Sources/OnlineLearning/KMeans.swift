@@ -4,7 +4,7 @@ import Kernels
 public struct KMeansResult: Sendable, Equatable {
     /// `[clusterCount x dimension]`, row-major.
     public var centroids: [Double]
-    /// Sum of squared distances to the nearest centroid.
+    /// Sum of squared distances to the nearest centroid, each by the weight of its point.
     public var inertia: Double
     /// `[rowCount]`: nearest centroid of each point.
     public var labels: [Int32]
@@ -27,6 +27,8 @@ public enum KMeans {
     ///   - points: `[rowCount x dimension]`, row-major, finite, one point or more.
     ///   - dimension: components of a point, 1 or more.
     ///   - centroids: `[clusterCount x dimension]`, row-major: where to start.
+    ///   - weights: `[rowCount]`, positive: a point of weight 2 counts as two; empty where each
+    ///     counts once.
     ///   - iterationMax: limit of passes.
     ///   - tolerance: also stops when inertia falls by no more than this share; 0 waits for labels.
     /// - Returns: centroids, and the labels and inertia that belong to exactly these centroids.
@@ -35,6 +37,7 @@ public enum KMeans {
         points: [Double],
         dimension: Int,
         centroids: [Double],
+        weights: [Double] = [],
         iterationMax: Int = KMeans.iterationMax,
         tolerance: Double = 0
     ) -> KMeansResult {
@@ -42,7 +45,12 @@ public enum KMeans {
         precondition(!points.isEmpty && !centroids.isEmpty, "points and centroids are expected")
         precondition(centroids.count % dimension == 0, "centroids of another shape")
         precondition(iterationMax > 0 && tolerance >= 0, "limit and tolerance must be positive")
-        var run = LloydRun(points: points, dimension: dimension, centroids: centroids)
+        var run = LloydRun(
+            points: points,
+            dimension: dimension,
+            centroids: centroids,
+            weights: weights
+        )
         var inertia = Double.infinity
         var iterations = 0
         while true {
@@ -73,6 +81,7 @@ public enum KMeans {
     ///   - dimension: components of a point, 1 or more.
     ///   - k: clusters, 1 or more.
     ///   - starts: runs, 1 or more.
+    ///   - weights: `[rowCount]` as in `lloyd`, or empty.
     ///   - generator: INOUT, the only source of randomness.
     ///   - iterationMax: limit of passes of each run.
     /// - Returns: the run with the least inertia; of equals the first.
@@ -81,6 +90,7 @@ public enum KMeans {
         dimension: Int,
         count k: Int,
         starts: Int,
+        weights: [Double] = [],
         generator: inout SeededGenerator,
         iterationMax: Int = KMeans.iterationMax
     ) -> KMeansResult {
@@ -91,12 +101,14 @@ public enum KMeans {
                 points: points,
                 dimension: dimension,
                 count: k,
+                weights: weights,
                 generator: &generator
             )
             let result = lloyd(
                 points: points,
                 dimension: dimension,
                 centroids: seeds,
+                weights: weights,
                 iterationMax: iterationMax,
                 tolerance: firstTolerance
             )
@@ -110,6 +122,7 @@ public enum KMeans {
                 points: points,
                 dimension: dimension,
                 centroids: runs[index].centroids,
+                weights: weights,
                 iterationMax: iterationMax
             )
             if let current = best, current.inertia <= result.inertia { continue }
@@ -126,24 +139,31 @@ public enum KMeans {
 private struct LloydRun {
     let points: [Double]
     let dimension: Int
+    /// `[rowCount]`, or empty.
+    let weights: [Double]
     var centroids: [Double]
     var labels: [Int32]
     var distances: [Double]
     var sums: [Double]
+    /// `[clusterCount]`; without weights not used.
+    var sumsOfWeights: [Double]
     var counts: [Int]
 
-    init(points: [Double], dimension: Int, centroids: [Double]) {
+    init(points: [Double], dimension: Int, centroids: [Double], weights: [Double]) {
+        precondition(weights.isEmpty || weights.count == points.count / dimension, "other weights")
         self.points = points
+        self.weights = weights
         self.dimension = dimension
         self.centroids = centroids
         labels = [Int32](repeating: -1, count: points.count / dimension)
         distances = [Double](repeating: 0, count: labels.count)
         sums = [Double](repeating: 0, count: centroids.count)
         counts = [Int](repeating: 0, count: centroids.count / dimension)
+        sumsOfWeights = [Double](repeating: 0, count: counts.count)
     }
 
     mutating func assign() -> AssignmentPass {
-        NearestCentroid.assign(
+        var pass = NearestCentroid.assign(
             points: points,
             rowCount: labels.count,
             dimension: dimension,
@@ -152,32 +172,68 @@ private struct LloydRun {
             labels: &labels,
             squaredDistances: &distances
         )
+        if !weights.isEmpty {
+            pass.inertia = 0
+            for row in weights.indices { pass.inertia += weights[row] * distances[row] }
+        }
+        return pass
     }
 
     mutating func moveCentroids() {
-        CentroidSums.accumulate(
-            points: points,
-            labels: labels,
-            dimension: dimension,
-            sums: &sums,
-            counts: &counts
-        )
+        accumulate()
         for cluster in counts.indices where counts[cluster] == 0 { reseed(cluster) }
         for cluster in counts.indices where counts[cluster] > 0 {
+            let weight = weights.isEmpty ? Double(counts[cluster]) : sumsOfWeights[cluster]
             for j in 0..<dimension {
                 let index = cluster * dimension + j
-                centroids[index] = sums[index] / Double(counts[cluster])
+                centroids[index] = sums[index] / weight
             }
         }
     }
 
-    /// Gives an empty cluster the point furthest from its centroid.
+    private mutating func accumulate() {
+        if weights.isEmpty {
+            CentroidSums.accumulate(
+                points: points,
+                labels: labels,
+                dimension: dimension,
+                sums: &sums,
+                counts: &counts
+            )
+        } else {
+            CentroidSums.accumulate(
+                points: points,
+                weights: weights,
+                labels: labels,
+                dimension: dimension,
+                sums: &sums,
+                sumsOfWeights: &sumsOfWeights,
+                counts: &counts
+            )
+        }
+    }
+
+    /// What a point adds to the inertia.
+    private func potential(_ row: Int) -> Double {
+        weights.isEmpty ? distances[row] : weights[row] * distances[row]
+    }
+
+    /// Gives an empty cluster the point furthest from its centroid, or with weights the one that
+    /// adds most to the inertia.
     private mutating func reseed(_ cluster: Int) {
         var furthest: Int?
         for row in distances.indices where distances[row] > 0 && counts[Int(labels[row])] > 1 {
-            if furthest.map({ distances[row] > distances[$0] }) ?? true { furthest = row }
+            if furthest.map({ potential(row) > potential($0) }) ?? true { furthest = row }
         }
         guard let row = furthest else { return }
+        guard weights.isEmpty else {
+            labels[row] = Int32(truncatingIfNeeded: cluster)
+            // The rest of the donor may weigh next to nothing beside the point, so nothing is taken
+            // out of a sum.
+            accumulate()
+            _ = SeedingPotential.lower(&distances, points: points, dimension: dimension, seed: row)
+            return
+        }
         let donor = Int(labels[row])
         for j in 0..<dimension {
             let value = points[row * dimension + j]

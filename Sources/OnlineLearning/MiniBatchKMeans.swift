@@ -16,6 +16,8 @@ public struct MiniBatchKMeans: Sendable, Equatable {
     public private(set) var clusterWeights: [Double]
     /// `[clusterCount]`: number of members.
     public private(set) var counts: [Int]
+    /// `[clusterCount]`: largest weight added since the cluster was last empty.
+    private var largestWeights: [Double]
 
     /// Creates sums without members.
     public init(clusterCount: Int, dimension: Int) {
@@ -25,6 +27,7 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         sums = [Double](repeating: 0, count: clusterCount * dimension)
         clusterWeights = [Double](repeating: 0, count: clusterCount)
         counts = [Int](repeating: 0, count: clusterCount)
+        largestWeights = clusterWeights
     }
 
     /// Adds a member.
@@ -72,6 +75,7 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         precondition(weight > 0, "a weight must be positive")
         change(rows, rowIndex, cluster, weight)
         counts[cluster] += 1
+        if weight > largestWeights[cluster] { largestWeights[cluster] = weight }
     }
 
     /// Takes out the member in row `rowIndex` of `rows`, `[... x dimension]`, row-major.
@@ -83,6 +87,7 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         guard counts[cluster] == 0 else { return }
         // Nothing is left, so what the sums still hold is rounding.
         clusterWeights[cluster] = 0
+        largestWeights[cluster] = 0
         for j in 0..<dimension { sums[cluster * dimension + j] = 0 }
     }
 
@@ -93,6 +98,24 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         for cluster in 0..<clusterCount { sums[cluster * dimension + column] *= factor }
     }
 
+    /// Multiplies all weights, as a change of their unit does; a power of two loses nothing.
+    public mutating func scaleWeights(by factor: Double) {
+        precondition(factor.significand == 1 && factor > 0, "the factor must be a power of two")
+        for index in sums.indices { sums[index] *= factor }
+        for cluster in 0..<clusterCount {
+            clusterWeights[cluster] *= factor
+            largestWeights[cluster] *= factor
+        }
+    }
+
+    /// Whether a cluster's sums have lost digits.
+    ///
+    /// So it is where a member has left beside whom all that are there weigh next to nothing, and
+    /// has left its rounding; never where all weigh the same.
+    public func hasLostDigits(of cluster: Int) -> Bool {
+        largestWeights[cluster] > 1e4 * clusterWeights[cluster]
+    }
+
     /// Adds the members of another set of sums with the same shape.
     public mutating func merge(_ other: MiniBatchKMeans) {
         precondition(clusterCount == other.clusterCount && dimension == other.dimension)
@@ -100,6 +123,7 @@ public struct MiniBatchKMeans: Sendable, Equatable {
         for cluster in 0..<clusterCount {
             clusterWeights[cluster] += other.clusterWeights[cluster]
             counts[cluster] += other.counts[cluster]
+            largestWeights[cluster] = max(largestWeights[cluster], other.largestWeights[cluster])
         }
     }
 

@@ -78,12 +78,45 @@ import Testing
         }
     }
 
+    @Test func weightedSilhouettesEqualTheDefinition() {
+        var generator = TestGenerator(seed: 9)
+        let rowCount = 61
+        let points = generator.array(rowCount * 2)
+        let weights = (0..<rowCount).map { _ in Double(1 + generator.below(9)) / 4 }
+        for count in [2, 5] {
+            let labels = (0..<rowCount).map { _ in Int32(generator.below(count)) }
+            let mean = Silhouettes.means(
+                points: points,
+                rowCount: rowCount,
+                dimension: 2,
+                labelings: labels,
+                clusterCounts: [count],
+                weights: weights
+            )[0]
+            let expected = plainSilhouette(points, 2, labels, count, weights)
+            #expect(abs((mean ?? 9) - (expected ?? -9)) < 1e-12)
+        }
+        // Beside a point that outweighs all the rest of its cluster, it is alone: 0.
+        let alone = Silhouettes.means(
+            points: [0, 1, 5, 6],
+            rowCount: 4,
+            dimension: 1,
+            labelings: [0, 0, 1, 1],
+            clusterCounts: [2],
+            weights: [1, 1e-12, 1, 1]
+        )[0]
+        // 5: inside 1, outside 5; 6: inside 1, outside 6.
+        #expect(abs((alone ?? 9) - (4.0 / 5 + 5.0 / 6) / 3) < 1e-9)
+    }
+
     private func plainSilhouette(
         _ points: [Double],
         _ dimension: Int,
         _ labels: [Int32],
-        _ clusterCount: Int
+        _ clusterCount: Int,
+        _ weights: [Double]? = nil
     ) -> Double? {
+        let weights = weights ?? labels.map { _ in 1 }
         guard Set(labels).count > 1 else { return nil }
         var total = 0.0
         for i in labels.indices {
@@ -95,8 +128,8 @@ import Testing
                     let difference = points[i * dimension + d] - points[j * dimension + d]
                     square += difference * difference
                 }
-                sums[Int(labels[j])] += square.squareRoot()
-                counts[Int(labels[j])] += 1
+                sums[Int(labels[j])] += weights[j] * square.squareRoot()
+                counts[Int(labels[j])] += weights[j]
             }
             let own = Int(labels[i])
             guard counts[own] > 0 else { continue }
@@ -105,8 +138,8 @@ import Testing
                 .map { sums[$0] / counts[$0] }
                 .min()
             guard let outside else { continue }
-            total += (outside - inside) / max(inside, outside)
+            total += weights[i] * (outside - inside) / max(inside, outside)
         }
-        return total / Double(labels.count)
+        return total / weights.reduce(0, +)
     }
 }
