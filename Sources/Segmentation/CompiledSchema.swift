@@ -112,6 +112,8 @@ public final class CompiledSchema: Sendable {
     let bounds: [CompiledBound]
     /// Features with a fence, and the interquartile ranges that it is away.
     let fences: [CompiledFence]
+    /// Nil where everybody weighs the same.
+    let forgetting: Forgetting?
     /// Fingerprint of names and order of slots.
     public let fingerprint: UInt64
 
@@ -163,6 +165,9 @@ public final class CompiledSchema: Sendable {
         symbols = builder.symbols
         symbolCategories = builder.symbolCategories
         fingerprint = builder.fingerprint
+        forgetting = configuration.model.forgettingHalfLifeMilliseconds.map {
+            Forgetting(halfLifeMilliseconds: $0)
+        }
         missable = builder.missable
         var positions = Array(repeating: -1, count: builder.features.count)
         for (position, feature) in builder.missable.enumerated() { positions[feature] = position }

@@ -19,6 +19,8 @@ struct ModelTrainer {
     var scores: [Double] = []
     /// `[rows x p]`: scores of every row by the new basis, zeros for rows not in use.
     private var rowScores: [Double] = []
+    /// `[rows]`: what each row in training weighs, 1 on average; empty where all weigh the same.
+    private var weights: [Double] = []
     /// Nearest centroid of every row by the fit, -1 for rows not in use.
     var labels: [Int32] = []
 
@@ -60,11 +62,17 @@ struct ModelTrainer {
         fitHistograms(table)
         let rows = trainingRows(table)
         model.trainingCustomers = rows.count
-        let points = gather(rows)
+        if let forgetting = schema.forgetting {
+            weights = forgetting.shares(of: rows, in: table)
+            countMissing(rows, table)
+        }
+        let chosen = chosen(of: rows)
+        let points = points(of: chosen)
+        let weights = weights.isEmpty ? [] : chosen.map { self.weights[$0] }
         guard begins(.sweep) else { return nil }
-        sweepIfDue(points)
+        sweepIfDue(points, weights)
         guard begins(.challengers) else { return nil }
-        let centroids = try fitCentroids(points)
+        let centroids = try fitCentroids(points, weights)
         guard begins(.members) else { return nil }
         finishCentroids(centroids, rows: rows, table: table)
         identify(table)
@@ -132,8 +140,8 @@ struct ModelTrainer {
         (0..<table.rowEnd).filter { table.isInUse($0) && !table.isOutlier($0) }
     }
 
-    /// Scores of the training rows, or of a uniform, seeded sample of them; `[n x p]`.
-    private mutating func gather(_ rows: [Int]) -> [Double] {
+    /// The training rows, or a uniform, seeded sample of them.
+    private mutating func chosen(of rows: [Int]) -> [Int] {
         var chosen = rows
         let limit = configuration.model.sample
         if rows.count > limit {
@@ -143,13 +151,29 @@ struct ModelTrainer {
                 if place < limit { chosen[place] = rows[index] }
             }
         }
+        return chosen
+    }
+
+    /// Scores of rows, `[n x p]`.
+    private func points(of rows: [Int]) -> [Double] {
         let p = model.componentCount
         var points: [Double] = []
-        points.reserveCapacity(chosen.count * p)
-        for row in chosen {
+        points.reserveCapacity(rows.count * p)
+        for row in rows {
             for component in 0..<p { points.append(rowScores[row * p + component]) }
         }
         return points
+    }
+
+    /// Counts the rows in training without a feature, where the moments have their weight.
+    private mutating func countMissing(_ rows: [Int], _ table: CustomerTable) {
+        model.missing = Array(repeating: 0, count: schema.featureCount)
+        for row in rows {
+            evaluator.read(row, of: table, landmarks: landmarks)
+            for feature in schema.missable where evaluator.isMissing[feature] {
+                model.missing[feature] += 1
+            }
+        }
     }
 
     /// Scores of all rows by the new basis: nothing reads a row twice for them.
@@ -179,7 +203,10 @@ struct ModelTrainer {
     }
 
     /// Incumbent against challengers, in PCA space; `[K x p]`.
-    private mutating func fitCentroids(_ points: [Double]) throws(NumericError) -> [Double] {
+    private mutating func fitCentroids(
+        _ points: [Double],
+        _ weights: [Double]
+    ) throws(NumericError) -> [Double] {
         let p = model.componentCount
         let count = segmentCount(points.count / p)
         let challenger = KMeans.best(
@@ -187,6 +214,7 @@ struct ModelTrainer {
             dimension: p,
             count: count,
             starts: configuration.model.challengers,
+            weights: weights,
             generator: &generator
         )
         guard let previous, previous.segments.count == count,
@@ -200,7 +228,8 @@ struct ModelTrainer {
         let incumbent = KMeans.lloyd(
             points: points,
             dimension: p,
-            centroids: carried.scoresOfCentroids
+            centroids: carried.scoresOfCentroids,
+            weights: weights
         )
         let margin = isFinal ? 0 : configuration.model.margin
         return challenger.inertia < incumbent.inertia * (1 - margin)
@@ -212,7 +241,7 @@ struct ModelTrainer {
         return max(1, min(wanted, rows))
     }
 
-    private mutating func sweepIfDue(_ points: [Double]) {
+    private mutating func sweepIfDue(_ points: [Double], _ weights: [Double]) {
         let p = model.componentCount
         // Once the sample is full, more customers are no reason to look again.
         let limit = configuration.model.silhouetteSample
@@ -233,6 +262,7 @@ struct ModelTrainer {
             dimension: p,
             counts: 1...max(1, min(10, sampled.count / p)),
             starts: max(1, configuration.model.challengers / 2),
+            weights: Array(weights.prefix(limit)),
             generator: &generator,
             silhouetteSampleMax: limit
         )
@@ -268,8 +298,11 @@ struct ModelTrainer {
             evaluator.read(row, of: table, landmarks: landmarks)
             evaluator.evaluate(at: time, imputation: model.imputation)
             let nearest = nearest(row).index
-            members[nearest] += 1
-            for j in 0..<d { sums[nearest * d + j] += evaluator.values[j] - model.mean[j] }
+            let weight = weights.isEmpty ? 1 : weights[row]
+            members[nearest] += weight
+            for j in 0..<d {
+                sums[nearest * d + j] += weight * (evaluator.values[j] - model.mean[j])
+            }
         }
         model.centroids = sums
         for k in 0..<count {
@@ -291,7 +324,7 @@ struct ModelTrainer {
             model.segments[nearest.index].customers += 1
             if !table.isOutlier(row) {
                 model.segments[nearest.index].trainingCustomers += 1
-                inertia += nearest.squaredDistance
+                inertia += (weights.isEmpty ? 1 : weights[row]) * nearest.squaredDistance
             }
         }
         model.inertia = inertia

@@ -7,27 +7,30 @@ extension PopulationStatistics {
     /// Whether sums have lost digits that a rebuild would bring back.
     ///
     /// Something very large has come and gone, and has left its rounding, where the largest square
-    /// ever added is more than 10,000 times what the sum of squares is now. Or a mean has moved far
-    /// away from its centre.
+    /// ever added is more than 10,000 times what the sum of squares is now, both by weight. Or a
+    /// mean has moved far away from its centre, or all who weighed something have gone.
     var needsRebuild: Bool {
+        if sums.hasLostWeight { return true }
         for feature in 0..<schema.featureCount {
             let position = 1 + feature
             // Row of the packed upper triangle: D, then D - 1 and so on down to the diagonal.
             let sum = sums.moments.upper[
                 position * dimension - position * (position - 1) / 2
             ]
-            // Zeros and ones cancel exactly. Any other sum of 0 may have lost all its digits, and
-            // left some in the sums beside it.
-            if case .level = schema.features[feature] { continue }
-            if sums.moments.largestSquares[feature] > 1e4 * abs(sum) { return true }
+            // Zeros and ones cancel exactly, unless weighted. Any other sum of 0 may have lost all
+            // its digits, and left some in the sums beside it.
+            if case .level = schema.features[feature], schema.forgetting == nil { continue }
+            if sums.largestTerm(of: feature) > 1e4 * abs(sum) { return true }
             if !isDecayed(feature) && sums.moments.isCentreFar(of: feature) { return true }
         }
         return false
     }
 
-    /// Centres near the present means, `[d]`, stored units.
+    /// Centres near the present means, `[d]`, stored units; the present ones where all who weighed
+    /// something have gone, since only a rebuild finds the means of the others.
     func nearbyCentres() -> [Double] {
-        (0..<schema.featureCount).map { feature in
+        guard !sums.hasLostWeight else { return centres }
+        return (0..<schema.featureCount).map { feature in
             // A decayed feature is rescaled with its landmark, so its centre stays at 0.
             isDecayed(feature) ? 0 : sums.moments.nearbyCentre(of: feature)
         }
@@ -73,6 +76,7 @@ extension PopulationStatistics {
         addRows(rebuild.cursor..<end, of: table, model, landmarks)
         rebuild.cursor = end
         guard end == rowEnd else { return }
+        if let landmark = rebuild.sums.landmark { sums.rescaleWeights(to: landmark) }
         drift = sums.moments.drift(from: rebuild.sums.moments)
         sums = rebuild.sums
         rebuild = StatisticsRebuild(
@@ -109,7 +113,8 @@ extension PopulationStatistics {
                     newStored,
                     index * schema.featureCount,
                     sign: 1,
-                    cluster: cluster(of: rows[index], table, model)
+                    cluster: cluster(of: rows[index], table, model),
+                    weight: weight(at: table.clock(rows[index]))
                 )
             }
             count = 0

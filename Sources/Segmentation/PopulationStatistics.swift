@@ -26,6 +26,8 @@ struct PopulationStatistics: Sendable {
         var had: Bool
         var wasTraining: Bool
         var oldCluster: Int
+        /// Clock of the customer before.
+        var oldClock: Int64
         var isRemoved = false
         /// The customer changed, and not only the score of the row.
         var isChange = true
@@ -89,14 +91,14 @@ struct PopulationStatistics: Sendable {
     }
 
     /// Whether there is, or may be after the next flush, anybody to learn from.
-    var mayTeach: Bool { moments.count > 0 || !dirty.isEmpty }
+    var mayTeach: Bool { sums.rowCount > 0 || !dirty.isEmpty }
 
     // MARK: changes
 
     /// Notes a row just inserted.
     mutating func markInserted(_ row: Int, of table: inout CustomerTable) {
         table.setDirty(row, epoch: epoch)
-        append(Dirty(row: row, had: false, wasTraining: false, oldCluster: -1))
+        append(Dirty(row: row, had: false, wasTraining: false, oldCluster: -1, oldClock: 0))
     }
 
     /// Keeps the numbers of a row, before its first change since the last flush.
@@ -119,6 +121,7 @@ struct PopulationStatistics: Sendable {
                 had: true,
                 wasTraining: !table.isOutlier(row),
                 oldCluster: cluster(of: row, table, model),
+                oldClock: table.clock(row),
                 isChange: isChange
             )
         )
@@ -142,6 +145,11 @@ struct PopulationStatistics: Sendable {
     func cluster(of row: Int, _ table: CustomerTable, _ model: ModelInForce?) -> Int {
         guard let model, table.modelVersion(row) == model.model.version else { return -1 }
         return model.model.index(ofSegment: table.membership(row))
+    }
+
+    /// What a customer weighs in training.
+    func weight(at clock: Int64) -> RecencyWeight {
+        schema.forgetting?.weight(at: clock) ?? .one
     }
 
     /// Reads one row into the first of `newStored`.
@@ -219,8 +227,12 @@ struct PopulationStatistics: Sendable {
         guard entry.isChange else {
             let target = table.isOutlier(entry.row) ? nil : cluster(of: entry.row, table, model)
             let source = entry.wasTraining ? entry.oldCluster : nil
-            sums.move(newStored, base, from: source, to: target)
-            if isRebuilt { rebuild.sums.move(newStored, base, from: source, to: target) }
+            // Nothing has happened to the customer, so they weigh what they did.
+            let weight = weight(at: table.clock(entry.row))
+            sums.move(newStored, base, from: source, to: target, weight: weight)
+            if isRebuilt {
+                rebuild.sums.move(newStored, base, from: source, to: target, weight: weight)
+            }
             return
         }
         if entry.had {
@@ -228,9 +240,14 @@ struct PopulationStatistics: Sendable {
                 changeMedian(k, oldStored[base + feature], adding: false)
             }
             if entry.wasTraining {
-                let cluster = entry.oldCluster
-                sums.stage(oldStored, base, sign: -1, cluster: cluster)
-                if isRebuilt { rebuild.sums.stage(oldStored, base, sign: -1, cluster: cluster) }
+                stage(
+                    oldStored,
+                    base,
+                    sign: -1,
+                    cluster: entry.oldCluster,
+                    clock: entry.oldClock,
+                    isRebuilt: isRebuilt
+                )
             }
         }
         guard !entry.isRemoved else { return }
@@ -238,11 +255,32 @@ struct PopulationStatistics: Sendable {
             changeMedian(k, newStored[base + feature], adding: true)
         }
         if !table.isOutlier(entry.row) {
-            let cluster = cluster(of: entry.row, table, model)
-            sums.stage(newStored, base, sign: 1, cluster: cluster)
-            if isRebuilt { rebuild.sums.stage(newStored, base, sign: 1, cluster: cluster) }
+            stage(
+                newStored,
+                base,
+                sign: 1,
+                cluster: cluster(of: entry.row, table, model),
+                clock: table.clock(entry.row),
+                isRebuilt: isRebuilt
+            )
         }
         if table.markChanged(entry.row) { changedCustomers += 1 }
+    }
+
+    /// Stages a row for the running sums, and for the new ones where these have come past it.
+    private mutating func stage(
+        _ stored: [Double],
+        _ base: Int,
+        sign: Double,
+        cluster: Int,
+        clock: Int64,
+        isRebuilt: Bool
+    ) {
+        let weight = weight(at: clock)
+        sums.stage(stored, base, sign: sign, cluster: cluster, weight: weight)
+        if isRebuilt {
+            rebuild.sums.stage(stored, base, sign: sign, cluster: cluster, weight: weight)
+        }
     }
 
     private mutating func changeMedian(_ index: Int, _ value: Double, adding: Bool) {
@@ -332,8 +370,11 @@ struct PopulationStatistics: Sendable {
             let cluster = cluster(of: row, table, model)
             guard cluster >= 0 else { continue }
             readStored(row, table, landmarks)
-            sums.addMember(newStored, cluster: cluster)
-            if row < rebuild.cursor { rebuild.sums.addMember(newStored, cluster: cluster) }
+            let weight = weight(at: table.clock(row))
+            sums.addMember(newStored, cluster: cluster, weight: weight)
+            if row < rebuild.cursor {
+                rebuild.sums.addMember(newStored, cluster: cluster, weight: weight)
+            }
         }
     }
 

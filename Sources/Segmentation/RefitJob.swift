@@ -53,7 +53,7 @@ struct RefitPlan: Sendable {
         fences: [OutlierFence],
         begins: @escaping (RefitStage) -> Bool
     ) -> RefitResult? {
-        guard statistics.moments.count > 0 else { return failure("nobody to learn from") }
+        guard statistics.sums.rowCount > 0 else { return failure("nobody to learn from") }
         var trainer = ModelTrainer(self, begins: begins)
         var fitted: SegmentModel
         do throws(NumericError) {

@@ -74,7 +74,8 @@ public struct SegmentModel: Sendable, Equatable {
     public var segments: [Segment] = []
     /// Centroids; `[K x d]`, feature units.
     public var centroids: [Double] = []
-    /// Sum of squared distances in PCA space, over training customers.
+    /// Sum of squared distances in PCA space, over training customers, by their weight where the
+    /// model forgets; weights are 1 on average.
     public var inertia = 0.0
     /// Inertia and silhouette by number of segments.
     public var sweep: [SweepEntry] = []

@@ -277,8 +277,10 @@ public struct SegmentationCore: ~Copyable {
         let (factors, shifts) = evaluator.factors(at: greatestEventTime, landmarks: landmarks)
         let d = schema.featureCount
         for k in model.segments.indices {
-            // A segment that has lost all its members keeps its place until the next refit.
-            guard statistics.clusters.counts[k] > 0 else { continue }
+            // A segment that has lost all its members, or all who weighed something, keeps its
+            // place until the next refit.
+            guard statistics.clusters.counts[k] > 0, !statistics.clusters.hasLostDigits(of: k)
+            else { continue }
             let mean = statistics.clusters.mean(of: k)
             for j in 0..<d {
                 let flag = schema.missableIndex[j]

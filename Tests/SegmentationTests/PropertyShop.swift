@@ -150,7 +150,8 @@ final class PropertyShop {
             shifts: shifts,
             changes: changes,
             rows: shop.core.table.rowEnd,
-            schema: shop.core.schema
+            schema: shop.core.schema,
+            largest: shop.largestAdded
         )
     }
 
@@ -180,5 +181,16 @@ final class PropertyShop {
             result[String(decoding: table.id(of: row), as: UTF8.self)] = bytes
         }
         return result
+    }
+}
+
+extension TestShop {
+    /// What the running sums know of weights; nil where nothing is forgotten.
+    var largestAdded: (weight: Double, terms: [Double])? {
+        guard core.schema.forgetting != nil else { return nil }
+        let sums = core.statistics.sums
+        return (
+            sums.largestWeight, (0..<core.schema.featureCount).map { sums.largestTerm(of: $0) }
+        )
     }
 }

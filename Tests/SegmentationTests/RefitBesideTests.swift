@@ -6,11 +6,13 @@ import Testing
 /// Refits beside the hot path (DESIGN, sections 6 and 9): a job is held back while life goes on.
 @Suite struct RefitBesideTests {
     /// A shop whose refits are due as soon as half of the customers have changed.
-    private func shop(seed: UInt64) -> VersionShop {
+    private func shop(seed: UInt64, halfLifeDays: Int64? = nil) -> VersionShop {
         VersionShop(seed: seed, limit: 1) { configuration in
             configuration.model.refitMinimumIntervalMilliseconds = 0
             configuration.model.refitIntervalMilliseconds = 365 * TestConfiguration.day
             configuration.model.miniBatch = 16
+            configuration.model.forgettingHalfLifeMilliseconds =
+                halfLifeDays.map { $0 * TestConfiguration.day }
         }
     }
 
@@ -41,9 +43,10 @@ import Testing
         return isTaken
     }
 
-    @Test(arguments: [81, 82, 83] as [UInt64])
-    func aJobFindsWhatARefitInPlaceFinds(seed: UInt64) throws {
-        let (inPlace, beside) = (shop(seed: seed), shop(seed: seed))
+    @Test(arguments: [81, 82, 83] as [UInt64], [nil, 20] as [Int64?])
+    func aJobFindsWhatARefitInPlaceFinds(seed: UInt64, halfLifeDays: Int64?) throws {
+        let inPlace = shop(seed: seed, halfLifeDays: halfLifeDays)
+        let beside = shop(seed: seed, halfLifeDays: halfLifeDays)
         for shop in [inPlace, beside] { shop.populate() }
         for round in 1...3 {
             try inPlace.refit()

@@ -12,8 +12,10 @@ import OnlineLearning
 /// covariance is such a sum less a product of two means, over n: three times as much, over n. The
 /// deviation follows: sqrt(v + e) - sqrt(v) is at most the smaller of sqrt(e) and e / sqrt(v).
 /// Values themselves, on either side, are off by a few u of what they are made of, such as the days
-/// since 1970. Where all are alike within that, the promise is another one: a variance of at most
-/// 1e-12 of the largest square.
+/// since 1970. With weights w, n is that of all rows together and L the largest sqrt(w) times a
+/// distance; a mean, of w times a distance, is off by sqrt(w) L instead of L, and a product of two
+/// means by sqrt(N w / n) times as much as without. Where all are alike within that, the promise is
+/// another one: a variance of at most 1e-12 of the largest square.
 struct StatisticsComparison {
     /// Comparisons of features that vary, and those of them whose bound is above the promise.
     private(set) var counts = (all: 0, loosened: 0)
@@ -23,13 +25,18 @@ struct StatisticsComparison {
     /// What two passes over the rows find.
     let expected: TwoPass
     private let view: FeatureStatistics
-    /// Largest distance of a value from its centre, and rounding of one value, by feature.
+    /// Largest distance of a value from its centre, times the root of its weight, and rounding of
+    /// one value, by feature.
     private var largest: [Double]
     private var rounding: [Double] = []
     /// Whether what is being compared varies among customers.
     private var isVarying = true
-    /// 3 u m N / n.
+    /// 3 u m N / n, in weights where rows are weighted.
     private let share: Double
+    /// Root of the largest weight, and N times that weight over n, 1 or more; 1 without weights.
+    private var (unit, spread) = (1.0, 1.0)
+    /// Rounding of sums of weights.
+    private let slack: Double
 
     /// Compares at a moment.
     ///
@@ -41,6 +48,8 @@ struct StatisticsComparison {
     ///   - changes: rows added and taken out since the sums began, at most.
     ///   - rows: customers there were at once, at most; while a batch is applied, twice as many.
     ///   - schema: of the rows.
+    ///   - added: where rows are weighted, the largest weight ever added since the sums began,
+    ///     and by feature the largest square by weight.
     init(
         _ moments: FeatureMoments,
         _ expected: TwoPass,
@@ -48,31 +57,49 @@ struct StatisticsComparison {
         shifts: [Double],
         changes: Int,
         rows: Int,
-        schema: CompiledSchema
+        schema: CompiledSchema,
+        largest added: (weight: Double, terms: [Double])? = nil
     ) {
         self.expected = expected
         view = moments.view(factors: factors, shifts: shifts, imputation: expected.imputation)
         largest = view.largestSquaredDeviation.map { $0.squareRoot() }
-        let (m, n) = (Double(2 * changes + 2), Double(max(1, expected.trainingCount)))
-        share = 3 * 0x1p-53 * m * Double(2 * rows) / n
-        guard moments.count == n || expected.trainingCount == 0 && moments.count == 0 else {
-            difference = "\(moments.count) rows for \(expected.trainingCount)"
+        let m = Double(2 * changes + 2)
+        let n = expected.trainingCount == 0 ? 1 : expected.weight
+        let among = Double(2 * rows) / n
+        share = 3 * 0x1p-53 * m * among
+        if let added {
+            unit = added.weight.squareRoot()
+            spread = max(1, among * added.weight)
+            for j in factors.indices {
+                let origin = factors[j] * moments.centres[j] + shifts[j]
+                let imputed =
+                    expected.missing[j] > 0 ? unit * abs(expected.imputation[j] - origin) : 0
+                largest[j] = max(abs(factors[j]) * added.terms[j].squareRoot(), imputed)
+            }
+        }
+        // Numbers of rows are exact.
+        slack = added == nil ? 0 : 1e-9 * expected.weight
+        guard abs(moments.count - expected.weight) <= slack else {
+            difference = "\(moments.count) rows for \(expected.weight)"
             return
         }
         guard expected.trainingCount > 0 else { return }
         for j in factors.indices {
             let centre = factors[j] * moments.centres[j] + shifts[j]
             rounding.append(
-                4 * 0x1p-52 * (abs(shifts[j]) + abs(factors[j] * moments.centres[j]) + largest[j])
+                4 * 0x1p-52
+                    * (abs(shifts[j]) + abs(factors[j] * moments.centres[j])
+                        + (added == nil ? 1 : unit * among) * largest[j])
             )
             // What is larger by so much than all that is there has to be gone from the sums, or
             // rounding has no bound.
-            let square = expected.training.reduce(0.0) { sum, values in
-                let distance = values[j] - centre
-                return distance.isNaN ? sum : sum + distance * distance
+            let square = zip(expected.training, expected.weights).reduce(0.0) { sum, row in
+                let distance = row.0[j] - centre
+                return distance.isNaN ? sum : sum + row.1 * distance * distance
             }
-            let known = factors[j] * factors[j] * moments.largestSquares[j]
-            if !schema.isLevel(j) && known > 1.01e4 * square {
+            let largest = added?.terms[j] ?? moments.largestSquares[j]
+            let known = factors[j] * factors[j] * largest
+            if (added != nil || !schema.isLevel(j)) && known > 1.01e4 * square {
                 difference = "\(schema.featureNames[j]) has lost digits"
             }
         }
@@ -88,16 +115,19 @@ struct StatisticsComparison {
             view.mean[j],
             mean,
             promised: 1e-9 * max(abs(mean), sigma),
-            bound: share * largest[j] + rounding[j],
+            bound: share * unit * largest[j] + rounding[j],
             "mean of \(name)"
         )
-        let error = share * largest[j] * largest[j]
+        let error = share * spread.squareRoot() * largest[j] * largest[j]
         check(
             view.variance(of: j).squareRoot(),
             sigma,
             promised: 1e-9 * sigma,
-            bound: min(isVarying ? .infinity : 1e-6 * largest[j], error.squareRoot(), error / sigma)
-                + rounding[j],
+            bound: min(
+                isVarying ? .infinity : 1e-6 * view.largestSquaredDeviation[j].squareRoot(),
+                error.squareRoot(),
+                error / sigma
+            ) + rounding[j],
             "deviation of \(name)"
         )
         for k in 0..<j {
@@ -107,12 +137,13 @@ struct StatisticsComparison {
                 view.covariance[j * d + k],
                 expected.covariance[j * d + k],
                 promised: 1e-9 * sigma * other,
-                bound: share * largest[j] * largest[k] + 2 * rounding[j] * other
+                bound: share * spread.squareRoot() * largest[j] * largest[k] + 2 * rounding[j]
+                    * other
                     + 2 * rounding[k] * sigma + rounding[j] * rounding[k],
                 "covariance of \(name) and \(schema.featureNames[k])"
             )
         }
-        if moments.missingCount(of: j) != Double(expected.missing[j]) {
+        if abs(moments.missingCount(of: j) - expected.missingWeight[j]) > slack {
             difference = "\(moments.missingCount(of: j)) without \(name)"
         }
     }

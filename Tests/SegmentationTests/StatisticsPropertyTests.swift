@@ -9,7 +9,7 @@ import Testing
 /// Every case follows from its seed, which a failure names.
 @Suite struct StatisticsPropertyTests {
     /// Seeds of one lane; lanes run beside each other.
-    private func seeds(_ lane: Int, _ count: Int) -> Range<UInt64> {
+    func seeds(_ lane: Int, _ count: Int) -> Range<UInt64> {
         UInt64(lane * 100_000 + 1)..<UInt64(lane * 100_000 + 1 + count)
     }
 
@@ -212,17 +212,20 @@ import Testing
         #expect(falls > 50, "only \(falls) steps lower it")
     }
 
-    /// Sum of squared distances, in PCA space, of everybody learnt from to the centroid of their
-    /// segment, and to the mean of its members.
-    private func objective(of shop: TestShop) throws -> (now: Double, least: Double) {
+    /// Sum of squared distances by weight, in PCA space, of everybody learnt from to the centroid
+    /// of their segment, and to the mean of its members.
+    func objective(of shop: TestShop) throws -> (now: Double, least: Double) {
         let model = try #require(shop.model)
         let table = shop.core.table
         let d = model.mean.count
         var differences = Array(repeating: [[Double]](), count: model.segments.count)
+        var weights = Array(repeating: [Double](), count: model.segments.count)
+        let unit = shop.core.statistics.sums.landmark ?? 0
         for row in 0..<table.rowEnd where table.isInUse(row) && !table.isOutlier(row) {
             let features = TwoPass.features(row, shop, at: shop.core.greatestEventTime)
             let found = model.segments.firstIndex { $0.id == table.membership(row) }
             let segment = try #require(found)
+            weights[segment].append(TwoPass.weight(row, shop, landmark: unit))
             differences[segment].append(
                 (0..<model.componentCount).map { component in
                     (0..<d).reduce(0) { sum, j in
@@ -234,12 +237,13 @@ import Testing
             )
         }
         var (now, least) = (0.0, 0.0)
-        for members in differences {
+        for (members, weights) in zip(differences, weights) where !members.isEmpty {
+            let weight = weights.reduce(0, +)
             for component in 0..<model.componentCount {
-                let values = members.map { $0[component] }
-                let mean = values.reduce(0, +) / Double(max(1, values.count))
-                now += values.reduce(0) { $0 + $1 * $1 }
-                least += values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+                let values = zip(members.map { $0[component] }, weights)
+                let mean = values.reduce(0) { $0 + $1.1 * $1.0 } / weight
+                now += values.reduce(0) { $0 + $1.1 * $1.0 * $1.0 }
+                least += values.reduce(0) { $0 + $1.1 * ($1.0 - mean) * ($1.0 - mean) }
             }
         }
         return (now, least)

@@ -7,8 +7,10 @@ import Testing
 /// that they will replace.
 struct StatisticsRebuildTests {
     /// A shop whose maintenance is done in slices alone.
-    private func shop(_ model: SegmentModel?) -> TestShop {
+    private func shop(_ model: SegmentModel?, halfLifeDays: Int64? = nil) -> TestShop {
         var configuration = TestConfiguration.smartCart()
+        configuration.model.forgettingHalfLifeMilliseconds =
+            halfLifeDays.map { $0 * TestConfiguration.day }
         configuration.model.sweepIntervalMilliseconds = Int64.max / 2
         configuration.model.guardLimits.segmentShare = 1
         configuration.model.guardLimits.bandShare = 1
@@ -40,9 +42,10 @@ struct StatisticsRebuildTests {
         seed: UInt64,
         model: SegmentModel?,
         stepMax: Int64,
-        refits: Bool = false
+        refits: Bool = false,
+        halfLifeDays: Int64? = nil
     ) throws -> Met {
-        let shop = shop(model)
+        let shop = shop(model, halfLifeDays: halfLifeDays)
         var stream = EventStream(seed: seed, customers: 60, stepMax: stepMax)
         stream.hasHugeAmounts = false
         stream.erasures = 0.05
@@ -123,6 +126,18 @@ struct StatisticsRebuildTests {
         let model = try TestModel.shared.get()
         let met = try run(seed: seed, model: model, stepMax: 3_600_000, refits: true)
         #expect(met.versions > 10 && met.underWay > 20 && met.finished > 2)
+    }
+
+    /// The same where the model forgets: rows leave both sums with the weight that they came with.
+    @Test(arguments: 71...76) func weightedSumsEqualTwoPassesAtAnyMoment(seed: UInt64) throws {
+        let met = try run(
+            seed: seed,
+            model: try TestModel.shared.get(),
+            stepMax: 6 * 3_600_000,
+            refits: seed % 2 == 0,
+            halfLifeDays: seed % 3 == 0 ? 1 : 7
+        )
+        #expect(met.underWay > 20 && met.aborts > 2 && met.finished > 2 && met.erasures > 0)
     }
 
     /// Rows of erased customers are given to new ones.

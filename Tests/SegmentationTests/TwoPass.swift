@@ -13,6 +13,10 @@ struct TwoPass {
     var middle: [(low: Double, high: Double)?] = []
     var imputation: [Double] = []
     var trainingCount = 0
+    /// What each training row weighs, and all of them together, and those without a feature.
+    var weights: [Double] = []
+    var weight = 0.0
+    var missingWeight: [Double] = []
     /// `[d x d]`, of the training rows with everything missing imputed.
     var covariance: [Double] = []
     /// Features of every training row, NaN where missing.
@@ -44,19 +48,37 @@ struct TwoPass {
         ]
     }
 
-    /// Over the rows below `limit`.
-    init(_ shop: TestShop, at time: Int64, below limit: Int = .max) {
+    /// What a row weighs, in units of a landmark of weights.
+    static func weight(_ row: Int, _ shop: TestShop, landmark: Int) -> Double {
+        guard let halfLife = shop.core.configuration.model.forgettingHalfLifeMilliseconds else {
+            return 1
+        }
+        let halfLives = Double(shop.core.table.clock(row)) / Double(halfLife)
+        return pow(2, halfLives - 8 * Double(landmark))
+    }
+
+    /// Over the rows below `limit`; weights are in units of `landmark`, or of that of the running
+    /// sums.
+    init(_ shop: TestShop, at time: Int64, below limit: Int = .max, landmark: Int? = nil) {
+        let unit = landmark ?? shop.core.statistics.sums.landmark ?? 0
         let table = shop.core.table
         let rows = (0..<min(limit, table.rowEnd)).filter { table.isInUse($0) }
         let all = rows.map { Self.features($0, shop, at: time) }
         let training = zip(rows, all).filter { !table.isOutlier($0.0) }.map(\.1)
         self.training = training
         trainingCount = training.count
-        let count = Double(max(1, training.count))
+        let weights = rows.filter { !table.isOutlier($0) }
+            .map { Self.weight($0, shop, landmark: unit) }
+        self.weights = weights
+        weight = weights.reduce(0, +)
+        let count = training.isEmpty ? 1 : weight
         var distances: [[Double]] = []
         for j in 0..<shop.core.schema.featureCount {
             let known = all.map { $0[j] }.filter { !$0.isNaN }.sorted()
             missing.append(training.filter { $0[j].isNaN }.count)
+            missingWeight.append(
+                zip(training, weights).reduce(0) { $0 + ($1.0[j].isNaN ? $1.1 : 0) }
+            )
             if known.isEmpty {
                 middle.append(nil)
                 imputation.append(0)
@@ -65,15 +87,18 @@ struct TwoPass {
                 imputation.append(known[known.count / 2])
             }
             let values = training.map { $0[j].isNaN ? imputation[j] : $0[j] }
-            let mean = values.reduce(0, +) / count
-            let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+            let mean = zip(values, weights).reduce(0) { $0 + $1.1 * $1.0 } / count
+            let squares = zip(values, weights).reduce(0) {
+                $0 + $1.1 * ($1.0 - mean) * ($1.0 - mean)
+            }
             self.mean.append(mean)
             deviation.append((squares / count).squareRoot())
             distances.append(values.map { $0 - mean })
         }
         for first in distances {
             for second in distances {
-                covariance.append(zip(first, second).reduce(0) { $0 + $1.0 * $1.1 } / count)
+                let products = zip(zip(first, second), weights).map { $1 * $0.0 * $0.1 }
+                covariance.append(products.reduce(0, +) / count)
             }
         }
     }
@@ -120,8 +145,8 @@ extension TestShop {
     /// - Returns: what differs, nil when nothing does.
     func rebuildDifference(at time: Int64) -> String? {
         let cursor = core.statistics.rebuild.cursor
-        let expected = TwoPass(self, at: time, below: cursor)
         let sums = core.statistics.rebuild.sums
+        let expected = TwoPass(self, at: time, below: cursor, landmark: sums.landmark)
         return difference(of: sums, from: expected, at: time, below: cursor)
             .map { "below \(cursor): " + $0 }
     }
@@ -138,8 +163,13 @@ extension TestShop {
             shifts: shifts,
             imputation: expected.imputation
         )
-        if Int(sums.moments.count) != expected.trainingCount {
-            return "count \(sums.moments.count) for \(expected.trainingCount)"
+        if sums.rowCount != expected.trainingCount {
+            return "count \(sums.rowCount) for \(expected.trainingCount)"
+        }
+        // Numbers of rows are exact.
+        let slack = core.schema.forgetting == nil ? 0 : 1e-9 * expected.weight
+        if abs(sums.moments.count - expected.weight) > slack {
+            return "weight \(sums.moments.count) for \(expected.weight)"
         }
         if expected.trainingCount == 0 { return nil }
         let d = core.schema.featureCount
@@ -147,14 +177,21 @@ extension TestShop {
             let name = core.schema.featureNames[j]
             let sigma = expected.deviation[j]
             let mean = expected.mean[j]
-            if !(abs(view.mean[j] - mean) <= 1e-9 * max(abs(mean), sigma)) {
+            let largest = view.largestSquaredDeviation[j].squareRoot()
+            // Weights round what all are alike in, too.
+            let noise =
+                core.schema.forgetting == nil
+                ? 0
+                : 0x1p-48 * (abs(shifts[j]) + abs(factors[j] * sums.centres[j]) + largest)
+            if !(abs(view.mean[j] - mean) <= 1e-9 * max(abs(mean), sigma) + noise) {
                 return "mean of \(name): \(view.mean[j]) for \(mean)"
             }
             let deviation = view.covariance[j * d + j].squareRoot()
             // Where all are alike, what is left may be 1e-12 of the largest square seen.
-            let rounding = sigma < 1e-9 ? 1e-6 * view.largestSquaredDeviation[j].squareRoot() : 0
-            // Some of the rows may lie close together far from the centre of all of them.
-            let isPart = limit < .max
+            let rounding = (sigma < 1e-9 ? 1e-6 * largest : 0) + noise
+            // Some of the rows, or those who weigh most, may lie close together far from the centre
+            // of all of them.
+            let isPart = limit < .max || core.schema.forgetting != nil
             let isNear =
                 isPart
                 && abs(deviation * deviation - sigma * sigma)
@@ -163,7 +200,9 @@ extension TestShop {
                 return "deviation of \(name): \(deviation) for \(sigma)"
             }
             let missing = sums.moments.missingCount(of: j)
-            if missing != Double(expected.missing[j]) { return "missing \(name): \(missing)" }
+            if abs(missing - expected.missingWeight[j]) > slack {
+                return "missing \(name): \(missing) for \(expected.missingWeight[j])"
+            }
         }
         return clusterDifference(of: sums, below: limit)
     }
@@ -180,12 +219,15 @@ extension TestShop {
         var sums = Array(repeating: 0.0, count: model.segments.count * width)
         var sizes = Array(repeating: 0.0, count: model.segments.count * width)
         var counts = Array(repeating: 0, count: model.segments.count)
+        var weights = Array(repeating: 0.0, count: model.segments.count)
         for row in 0..<min(limit, core.table.rowEnd)
         where core.table.isInUse(row) && !core.table.isOutlier(row)
             && core.table.modelVersion(row) == model.version
         {
             let k = model.index(ofSegment: core.table.membership(row))
             counts[k] += 1
+            let weight = TwoPass.weight(row, self, landmark: running.landmark ?? 0)
+            weights[k] += weight
             var values = Array(repeating: 0.0, count: core.schema.featureCount)
             evaluator.read(row, of: core.table, landmarks: core.landmarks)
             for j in values.indices {
@@ -194,8 +236,8 @@ extension TestShop {
             var u = Array(repeating: 0.0, count: width)
             running.moments.writeRow(values, into: &u, at: 0)
             for j in 0..<width {
-                sums[k * width + j] += u[j]
-                sizes[k * width + j] += abs(u[j])
+                sums[k * width + j] += weight * u[j]
+                sizes[k * width + j] += abs(weight * u[j])
             }
         }
         if running.clusters.counts != counts {
@@ -203,10 +245,37 @@ extension TestShop {
         }
         for index in sums.indices {
             let difference = abs(running.clusters.sums[index] - sums[index])
-            // What has gone again left a rounding of its own size: at most 9e6 here.
-            if !(difference <= 1e-9 * max(1, sizes[index])) {
+            // What has gone again left a rounding of its own size: at most 9e6 here, and 2^8 times
+            // that where it was weighted.
+            let rounding = core.schema.forgetting == nil ? 1.0 : 256
+            if !(difference <= 1e-9 * max(rounding, sizes[index])) {
                 return "cluster sum \(index): \(running.clusters.sums[index])"
                     + " for \(sums[index])"
+            }
+        }
+        guard core.schema.forgetting != nil else { return nil }
+        return meanDifference(of: running, sums, weights)
+    }
+
+    /// Holds the mean of every segment that a step would go to.
+    private func meanDifference(
+        of running: RunningSums,
+        _ sums: [Double],
+        _ weights: [Double]
+    ) -> String? {
+        let width = core.statistics.dimension
+        for (k, weight) in weights.enumerated() where weight > 0 {
+            if running.clusters.hasLostDigits(of: k) { continue }
+            let mean = running.clusters.mean(of: k)
+            for j in 0..<width {
+                let feature = j - 1
+                let largest =
+                    core.schema.features.indices.contains(feature)
+                    ? running.moments.largestSquares[feature].squareRoot() : 1
+                if !(abs(mean[j] - sums[k * width + j] / weight) <= 1e-9 * (1 + largest)) {
+                    return "mean \(j) of segment \(k): \(mean[j])"
+                        + " for \(sums[k * width + j] / weight)"
+                }
             }
         }
         return nil

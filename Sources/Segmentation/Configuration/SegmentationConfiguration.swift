@@ -72,6 +72,9 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var sweepIntervalMilliseconds: Int64 = 7 * 86_400_000
         /// Customers that the sweep runs over; more are sampled uniformly.
         public var silhouetteSample = 5_000
+        /// Silence that halves what a customer weighs in training, in milliseconds, 1 day or more;
+        /// nil where everybody weighs the same.
+        public var forgettingHalfLifeMilliseconds: Int64?
         /// What a new version may change without being asked for.
         public var guardLimits = GuardLimits()
 
@@ -198,6 +201,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         func require(_ holds: Bool, _ key: String, _ rule: String) {
             if !holds { problems.append(ConfigurationProblem(key: key, rule: rule)) }
         }
+        let day: Int64 = 86_400_000
         require(
             (2...20).contains(model.segments ?? 4),
             "model.segments",
@@ -237,6 +241,13 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must be 0 to 1"
         )
         require(model.sample >= 100, "model.sample", "must be 100 or more")
+        require(
+            (1...36_500).contains(
+                Double(model.forgettingHalfLifeMilliseconds ?? day) / Double(day)
+            ),
+            "model.forgetting.half_life",
+            "must be 1d to 36500d, or off"
+        )
         require(
             (0..<1).contains(assignment.hysteresis),
             "assignment.hysteresis",
