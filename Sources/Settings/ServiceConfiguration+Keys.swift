@@ -69,6 +69,11 @@ extension ServiceConfiguration {
             },
             .integer("model.mini_batch", \.segmentation.model.miniBatch),
             .duration(
+                "model.forgetting.half_life",
+                \.segmentation.model.forgettingHalfLifeMilliseconds,
+                or: "off"
+            ),
+            .duration(
                 "model.refit.interval",
                 \.segmentation.model.refitIntervalMilliseconds
             ),
