@@ -64,7 +64,9 @@ struct StatisticsRebuildTests {
             }
             let present = shop.core.model?.version
             let others = shop.core.versions.kept.keys.filter { $0 != present }
-            if refits && round % 20 == 7, let target = others.max() {
+            // Right after a version, while most rows still have the one before: their members are
+            // counted again in both sums.
+            if refits && round % 20 == 0, let target = others.max() {
                 _ = try shop.core.perform(.rollback(version: target), into: &shop.output)
                 met.versions += 1
             }
