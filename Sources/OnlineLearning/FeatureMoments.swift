@@ -11,7 +11,7 @@ import Kernels
 ///
 /// Taking out a row cancels it exactly where values and centres are integers of moderate size; else
 /// each change leaves a rounding of about 1e-16 of the sum. After something very large has come and
-/// gone, `conditionRatio` is large and the sums should be rebuilt from the rows.
+/// gone, `largestSquares` are large beside the sums, which should be rebuilt from the rows.
 public struct FeatureMoments: Sendable, Equatable {
     /// Number of features, d.
     public let featureCount: Int
@@ -154,23 +154,5 @@ public struct FeatureMoments: Sendable, Equatable {
     public func missingCount(of feature: Int) -> Double {
         guard let flag = missableFeatures.firstIndex(of: feature) else { return 0 }
         return upper[1 + featureCount + flag]
-    }
-
-    /// How much larger than all present values of a feature together one added value was, squared.
-    ///
-    /// At most about 1 while the largest value is still there. The rounding left in a variance is
-    /// about 1e-16 times this; past 1e4 or so the sums deserve a rebuild.
-    public var conditionRatio: Double {
-        var ratio = 0.0
-        for feature in 0..<featureCount where largestSquares[feature] > 0 {
-            let position = RankUpdate.packedIndex(
-                row: 1 + feature,
-                column: 1 + feature,
-                dimension: dimension
-            )
-            let sum = upper[position]
-            ratio = max(ratio, sum > 0 ? largestSquares[feature] / sum : .infinity)
-        }
-        return ratio
     }
 }

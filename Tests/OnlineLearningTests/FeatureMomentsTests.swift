@@ -21,15 +21,6 @@ private struct Table {
         weights.removeLast()
     }
 
-    mutating func rebuild() {
-        moments = FeatureMoments(
-            featureCount: moments.featureCount,
-            missableFeatures: moments.missableFeatures,
-            centres: moments.centres
-        )
-        for (row, weight) in zip(rows, weights) { change(row, sign: weight) }
-    }
-
     private mutating func change(_ values: [Double], sign: Double) {
         var u = [Double](repeating: 0, count: moments.dimension)
         moments.writeRow(values, into: &u, at: 0)
@@ -132,21 +123,6 @@ private struct Table {
         let weight = missing.reduce(0.0) { $0 + table.weights[$1] }
         #expect(abs(table.moments.missingCount(of: 3) - weight) < 1e-9)
         #expect(table.moments.missingCount(of: 0) == 0)
-    }
-
-    @Test func ratioTellsWhenToRebuild() {
-        var generator = SeededGenerator(seed: 11)
-        var table = Table(
-            moments: FeatureMoments(featureCount: 2, missableFeatures: [], centres: [0, 0])
-        )
-        for _ in 0..<500 { table.add([generator.nextDouble(), generator.nextNormal()]) }
-        #expect(table.moments.conditionRatio < 1)
-        table.add([1e9 / 3, 0])
-        table.remove(at: table.rows.count - 1)
-        #expect(table.moments.conditionRatio > 1e12)
-        table.rebuild()
-        #expect(table.moments.conditionRatio < 1)
-        expectEqual(table, f: [1, 1], s: [0, 0], v: [0, 0])
     }
 
     @Test func integersComeOutAgainExactly() {
