@@ -2,8 +2,8 @@
 /// transactions.
 ///
 /// Sums are made anew behind a cursor (see `StatisticsRebuild`) at every refit, and where the check
-/// of their condition asks for it; blocks are moved together at a refit. `replay` does the same in
-/// one slice.
+/// of their condition asks for it; blocks are moved together where much of their memory is unused,
+/// also by a worker that never refits. `replay` does the same in one slice.
 extension SegmentationCore {
     /// Whether a slice of maintenance waits.
     public var isMaintenanceDue: Bool { isRebuilding || table.isCompacting }
@@ -32,11 +32,12 @@ extension SegmentationCore {
         }
     }
 
-    /// Checks the condition of the sums; a small table gets its maintenance here.
+    /// Checks the condition of sums and blocks; a small table gets its maintenance here.
     mutating func maintainSmallTable() {
         if statistics.needsRebuild && !statistics.rebuild.isUnderWay {
             statistics.beginRebuild(centres: statistics.nearbyCentres())
         }
+        table.beginCompaction()
         guard table.rowEnd <= rowsMaintainedAtOnce else { return }
         while isMaintenanceDue { maintain(limit: .max) }
     }

@@ -106,4 +106,41 @@ struct CompactionTests {
         #expect(arena.memoryBytes == 21 << 19 && again.max() ?? 0 < 21 << 16)
         #expect(Set(again + [new]).count == 321)
     }
+
+    /// A worker that never refits, because learning is off or another one is the trainer.
+    @Test(arguments: [0, 1_000_000]) func wasteIsReasonEnough(rowsAtOnce: Int) {
+        let shop = TestShop()
+        shop.core.rowsMaintainedAtOnce = rowsAtOnce
+        let tail = String(repeating: "x", count: 900)
+        let ids = (0..<6_000).map { "\($0)-" + tail }
+        func transaction(_ body: () -> Void) {
+            shop.core.begin()
+            body()
+            shop.core.commit()
+            shop.output.removeAll()
+        }
+        transaction {
+            for id in ids { shop.send("{\"type\":\"engagement.visit\",\"time\":1}", key: id) }
+        }
+        let before = shop.arenaBytes
+        #expect(before > 5 << 20 && !shop.isCompacting)
+        transaction {
+            for id in ids.dropFirst(1_000) {
+                shop.send("{\"type\":\"privacy.erased\",\"time\":2}", key: id)
+            }
+        }
+        #expect(shop.isCompacting == (rowsAtOnce == 0))
+        while shop.core.isMaintenanceDue { shop.core.maintain(limit: 500) }
+        #expect(shop.arenaBytes < before / 4)
+        #expect(ids.prefix(1_000).allSatisfy { shop.row($0) >= 0 })
+        #expect(shop.customerCount == 1_000)
+        transaction {}
+        #expect(!shop.isCompacting, "nothing is left to gain")
+    }
+}
+
+extension TestShop {
+    fileprivate var isCompacting: Bool { core.table.isCompacting }
+    fileprivate var arenaBytes: Int { core.table.arena.memoryBytes }
+    fileprivate var customerCount: Int { core.customerCount }
 }
