@@ -2,6 +2,7 @@
 """Hold the statistics of random small shops against a second computation of what their events mean.
 
     check_statistics.py --segmentd .build/release/segmentd --cases 1000
+    check_statistics.py --segmentd .build/release/segmentd --cases 1000 --half-life 30
 
 Each case is a seeded sequence of events of all kinds about a few dozen customers, in any order within the
 ledger: profiles in parts, orders in several versions, reversed in full and in part, duplicates, amounts near
@@ -16,6 +17,8 @@ one after the other), and from it in two passes with NumPy:
   of nearly equal eigenvalues aside, which may be turned towards the version before
 - medians of what can be missing, between the middle values: .1 % for numbers, a day or a hundredth of a
   year for what ages
+- with --half-life, the same where customers weigh 2^(time of their newest event / half-life); medians and
+  numbers of customers stay those of all
 - nobody who was erased is in table or assignments, nor in any record after their tombstone
 
 Ends with status 1 if a case fails, and names its seed.
@@ -57,7 +60,7 @@ class Shop:
     def __init__(self, seed, customers):
         self.random = random.Random(seed)
         self.number = 0
-        self.lines, self.rows, self.erased = [], {}, set()
+        self.lines, self.rows, self.clocks, self.erased = [], {}, {}, set()
         sequences = []
         for index in range(customers):
             name = f"customer-{seed}-{index}-x"
@@ -66,12 +69,17 @@ class Shop:
             if is_erased:
                 sequences.append(self.erase(name, lines))
             else:
-                self.rows[name] = row(events)
+                self.settle(name, events)
                 sequences.append(lines)
         turns = [number for number, lines in enumerate(sequences) for _ in lines]
         self.random.shuffle(turns)
         iterators = [iter(lines) for lines in sequences]
         self.lines = [next(iterators[number]) for number in turns]
+
+    def settle(self, name, events):
+        """Notes the row of somebody who is there at the end."""
+        self.rows[name] = row(events)
+        self.clocks[name] = max(event["time"] for event in events)
 
     def erase(self, name, lines):
         """The lines of somebody who is erased, and may come back as somebody new."""
@@ -84,7 +92,7 @@ class Shop:
         late = lines[place:]
         if self.random.random() < 0.3:
             again, events = self.life(name, time + 1, AS_OF)
-            self.rows[name] = row(events)
+            self.settle(name, events)
             # What is late comes in between, and changes nothing of the new life.
             for line in late:
                 again.insert(self.random.randint(0, len(again)), line)
@@ -217,7 +225,7 @@ def row(events):
     return [values[name] for name in FEATURES]
 
 
-def faults(shop, folder):
+def faults(shop, folder, half_life):
     """What is wrong with the outputs of one replay."""
     with open(os.path.join(folder, "model.json"), encoding="utf-8") as file:
         model = json.load(file)
@@ -243,12 +251,18 @@ def faults(shop, folder):
     if [assigned[name]["outlier"] == "true" for name in shop.rows] != bound.tolist():
         found.append("outliers")
     training = rows[~bound]
+    weights = numpy.ones(len(training))
+    if half_life:
+        clocks = numpy.array(list(shop.clocks.values()))[~bound]
+        weights = numpy.exp2((clocks - clocks.max()) / (half_life * DAY))
+    weights /= weights.sum()
     known = []
     for number, (feature, column) in enumerate(zip(features, training.T)):
         name = feature["name"]
         everybody = numpy.sort(rows[~numpy.isnan(rows[:, number]), number])
         column = numpy.where(numpy.isnan(column), feature["imputation"], column)
-        mean, scale = column.mean(), column.std()
+        mean = weights @ column
+        scale = numpy.sqrt(weights @ (column - mean) ** 2)
         known.append((column - mean) / (scale or 1))
         if feature["missing"] != numpy.isnan(training[:, number]).sum():
             found.append(f"missing {name}: {feature['missing']}")
@@ -265,7 +279,7 @@ def faults(shop, folder):
             if not low - slack <= feature["imputation"] <= high + slack:
                 found.append(f"median {name}: {feature['imputation']} for {low} to {high}")
     scaled = numpy.array(known)
-    correlation = scaled @ scaled.T / scaled.shape[1]
+    correlation = (weights * scaled) @ scaled.T
     basis = numpy.array(model["pca"]["components"])
     eigenvalues = numpy.array(model["pca"]["explained_variance"])
     expected = numpy.linalg.eigvalsh(correlation)[::-1][:len(eigenvalues)]
@@ -307,7 +321,10 @@ def replay(arguments, shop):
             [arguments.segmentd, "replay", "--config", arguments.config, "--input",
              inside("events"), "--as-of", "2026-03-01", "--set", "model.minimum_customers=8",
              "--set", "model.components=16", "--set", "model.challengers=2",
-             "--set", "model.mini_batch=16", "--output", inside("output"),
+             "--set", "model.mini_batch=16",
+             *(["--set", f"model.forgetting.half_life={arguments.half_life}d"]
+               if arguments.half_life else []),
+             "--output", inside("output"),
              "--model-out", inside("model.json"), "--assignments-out", inside("assignments.csv"),
              "--table-out", inside("table.csv")],
             capture_output=True, text=True, check=False,
@@ -316,7 +333,7 @@ def replay(arguments, shop):
             return [f"status {result.returncode}: {result.stderr[-500:]}"]
         if "rejected:" in result.stderr:
             return [result.stderr]
-        return faults(shop, folder)
+        return faults(shop, folder, arguments.half_life)
 
 
 def main():
@@ -326,6 +343,7 @@ def main():
     parser.add_argument("--segmentd", required=True, metavar="PROGRAM")
     parser.add_argument("--config", default=CONFIGURATION, help="default: the shipped one")
     parser.add_argument("--cases", type=int, default=1000, help="default 1000")
+    parser.add_argument("--half-life", type=int, metavar="DAYS", help="default: nothing is forgotten")
     parser.add_argument("--seed", type=int, default=1, help="of the first case")
     arguments = parser.parse_args()
     failed = events = 0
