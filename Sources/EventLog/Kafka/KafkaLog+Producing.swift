@@ -160,7 +160,7 @@ extension KafkaLog {
 
 /// The argument list of one produce call, in memory that is allocated once.
 @safe final class ProduceArguments {
-    private static let capacity = 6
+    private static let capacity = 7
     private let list = UnsafeMutablePointer<rd_kafka_vu_t>.allocate(capacity: capacity)
     /// Stands for an empty key or value: a null pointer would mean none.
     private let empty = UnsafeMutableRawPointer.allocate(byteCount: 1, alignment: 1)
@@ -174,7 +174,8 @@ extension KafkaLog {
         unsafe empty.deallocate()
     }
 
-    /// Hands a record to the client, which copies it.
+    /// Hands a record to the client, which copies it; without a timestamp, or with one below 1,
+    /// that is the present.
     ///
     /// - Returns: the client's error, for the caller to free; nil when the record was taken.
     func produce(
@@ -182,6 +183,7 @@ extension KafkaLog {
         topic: OpaquePointer,
         source: UnsafeRawBufferPointer,
         headers: [HeaderView],
+        timestampMilliseconds: Int64 = 0,
         to client: OpaquePointer
     ) -> OpaquePointer? {
         unsafe list[0].vtype = RD_KAFKA_VTYPE_RKT
@@ -196,7 +198,10 @@ extension KafkaLog {
         unsafe list[4].vtype = RD_KAFKA_VTYPE_KEY
         unsafe list[4].u.mem.ptr = start(of: record.key, in: source)
         unsafe list[4].u.mem.size = record.key?.count ?? 0
-        guard !record.headers.isEmpty else { return unsafe rd_kafka_produceva(client, list, 5) }
+        // To the client 0 is the present.
+        unsafe list[5].vtype = RD_KAFKA_VTYPE_TIMESTAMP
+        unsafe list[5].u.i64 = max(0, timestampMilliseconds)
+        guard !record.headers.isEmpty else { return unsafe rd_kafka_produceva(client, list, 6) }
         return unsafe produceWithHeaders(headers[record.headers], source: source, to: client)
     }
 
@@ -218,9 +223,9 @@ extension KafkaLog {
                 header.value?.count ?? 0
             )
         }
-        unsafe list[5].vtype = RD_KAFKA_VTYPE_HEADERS
-        unsafe list[5].u.headers = made
-        let error = unsafe rd_kafka_produceva(client, list, 6)
+        unsafe list[6].vtype = RD_KAFKA_VTYPE_HEADERS
+        unsafe list[6].u.headers = made
+        let error = unsafe rd_kafka_produceva(client, list, 7)
         // Owned by the client once it took the record.
         if let made = unsafe made, unsafe error != nil { unsafe rd_kafka_headers_destroy(made) }
         return unsafe error

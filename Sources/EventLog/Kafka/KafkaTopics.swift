@@ -106,7 +106,12 @@ public enum KafkaTopics {
                 name: configuration.rejectedTopic,
                 partitionCount: 1,
                 replicationFactor: replication,
-                settings: [("cleanup.policy", "delete"), ("retention.ms", "\(7 * day)")]
+                // What was removed for an erasure leaves the disks with its segment, so that one
+                // must not stay open for long.
+                settings: [
+                    ("cleanup.policy", "delete"), ("retention.ms", "\(7 * day)"),
+                    ("segment.ms", "\(day)"),
+                ]
             ),
         ]
     }
