@@ -8,7 +8,8 @@ enum ExitStatus: Int32, Error {
     case failure = 1
     /// Configuration or usage.
     case usage = 2
-    /// A newer worker with the same `kafka.instance` took over, or the broker gave this one up.
+    /// A newer worker of the same name, or another run of a command, took over, or the broker gave
+    /// this one up.
     case fenced = 3
     /// State in the changelog or model topic must not be used.
     case corruptState = 4

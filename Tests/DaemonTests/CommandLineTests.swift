@@ -7,6 +7,7 @@ extension DaemonTests {
         private static let commands = [
             [], ["run"], ["demo"], ["replay"], ["check"], ["simulate"], ["export"], ["explain"],
             ["status"], ["model"], ["model", "show"], ["model", "sweep"], ["model", "diff"],
+            ["rejected"], ["rejected", "purge"],
         ]
 
         private static func fixtures(_ ending: String) throws -> [String] {
@@ -72,6 +73,9 @@ extension DaemonTests {
             ["demo", "--rate", "0"],
             ["replay", "--config", "x", "--input", "-", "--format", "csv"],
             ["simulate", "--customers", "0", "--events", "1", "--seed", "1"],
+            ["rejected", "purge"], ["rejected", "purge", "", "--config", "x"],
+            ["rejected", "purge", "c-4", "--hex", "--config", "x"],
+            ["rejected", "purge", "123", "--hex", "--config", "x"],
         ]) func wrongUsageEndsWithTwo(arguments: [String]) async throws {
             let outcome = try await Program(arguments).outcome()
             #expect(outcome.status == 2)
@@ -88,7 +92,7 @@ extension DaemonTests {
                 let outcome = try await Program(command + ["--help"]).outcome()
                 #expect(outcome.status == 0)
                 #expect(outcome.errors == "")
-                let isGroup = command == ["model"]
+                let isGroup = [["model"], ["rejected"]].contains(command)
                 let example = "segmentd " + command.joined(separator: " ")
                 let body = outcome.text.components(separatedBy: "USAGE:").first ?? ""
                 #expect(isGroup || body.contains(example), "\(command): no example")
@@ -96,6 +100,23 @@ extension DaemonTests {
             let version = try await segmentd("--version")
             #expect(version.status == 0)
             #expect(version.text.first?.isNumber == true)
+        }
+
+        @Test func aBrokerThatIsAwayEndsAPurgeWithOne() async throws {
+            let outcome = try await segmentd(
+                "rejected",
+                "purge",
+                "c-42",
+                "--config",
+                "minimal.good.yaml",
+                "--set",
+                "kafka.properties.bootstrap.servers=127.0.0.1:1",
+                in: Place.fixtures
+            )
+            #expect(outcome.status == 1)
+            #expect(outcome.text == "")
+            #expect(outcome.errors.hasPrefix("segmentd: could not list the topics: "))
+            #expect(!outcome.errors.contains("c-42"))
         }
 
         @Test(arguments: [["status"], ["export"], ["explain", "c-1"], ["model", "show"]])

@@ -30,9 +30,9 @@ struct RejectedCommand: AsyncParsableCommand {
                 their order, or on offsets noted before, sees a change.
 
                 When the command ends, no reader is given the removed letters any more. Their bytes
-                leave the broker's disks by the broker's clock: once the segment that holds them is
-                closed (segment.ms or segment.bytes of the topic) and retention is next looked at.
-                Events that come later, and the input topic itself, are not touched.
+                leave the broker's disks by the broker's clock, with the segment that holds them and
+                others: at the latest retention.ms after that segment is closed (segment.ms,
+                segment.bytes). Events that come later, and the input topic, are not touched.
 
                 Needed access: read, write, delete and describe-configs on the topic, and the
                 transactional id GROUP-rejected.purge. A topic whose cleanup.policy has no delete is
@@ -98,10 +98,12 @@ struct RejectedCommand: AsyncParsableCommand {
                 let hash = StableHash.hash(of: customer, range: customer.indices)
                 tell(outcome, customer: String(hash, radix: 16), topic: kafka.rejectedTopic)
                 guard !outcome.starts.isEmpty else { return }
-                let age = try topic.settingIfTold("segment.ms").map { " \($0)" } ?? ""
+                let close = try topic.settingIfTold("segment.ms").map { " = \($0)" } ?? ""
+                let keep = try topic.settingIfTold("retention.ms").map { " = \($0)" } ?? ""
                 Terminal.note(
-                    "no reader is given them any more; their bytes leave the broker's disks once "
-                        + "their segment is closed (segment.ms\(age)) and retention is looked at"
+                    "no reader is given them any more; their bytes leave the broker's disks with "
+                        + "their segment, at the latest retention.ms\(keep) after it is closed "
+                        + "(segment.ms\(close))"
                 )
             } catch {
                 let again = error.remedy == .retry ? "; nothing is lost, run it again" : ""
