@@ -2,14 +2,18 @@
 struct SuppressionKey: Hashable, Sendable {
     var high: UInt64
     var low: UInt64
+    /// Every partition has its own: after a repartition all of them hold the same stubs.
+    var partition: Int32
 
     /// The key of an id; `secret` is the group's, so that two installations cannot be compared.
-    init(id: [UInt8], range: Range<Int>, secret: UInt64) {
+    init(id: [UInt8], range: Range<Int>, secret: UInt64, partition: Int32) {
+        self.partition = partition
         high = StableHash.hash(of: id, range: range, seed: secret)
         low = StableHash.hash(of: id, range: range, seed: StableHash.mix(secret &+ 1))
     }
 
-    init(high: UInt64, low: UInt64) {
+    init(high: UInt64, low: UInt64, partition: Int32) {
+        self.partition = partition
         self.high = high
         self.low = low
     }

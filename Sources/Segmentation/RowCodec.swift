@@ -220,7 +220,11 @@ enum RowCodec {
         key.count == 33 && bytes[key.lowerBound] == stubPrefix
     }
 
-    static func stubKey(_ bytes: [UInt8], _ key: Range<Int>) -> SuppressionKey {
+    static func stubKey(
+        _ bytes: [UInt8],
+        _ key: Range<Int>,
+        partition: Int32
+    ) -> SuppressionKey {
         var halves: (UInt64, UInt64) = (0, 0)
         for index in 0..<32 {
             let byte = bytes[key.lowerBound + 1 + index]
@@ -234,7 +238,7 @@ enum RowCodec {
                 halves.1 = halves.1 << 4 | nibble
             }
         }
-        return SuppressionKey(high: halves.0, low: halves.1)
+        return SuppressionKey(high: halves.0, low: halves.1, partition: partition)
     }
 
     static func decodeStub(

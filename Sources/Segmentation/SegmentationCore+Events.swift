@@ -135,7 +135,7 @@ extension SegmentationCore {
                 return
             }
             // Back after an erasure: what happened before it stays forgotten.
-            if let stub = suppression(of: id), event.time <= stub.time {
+            if let stub = suppression(of: id, in: record.partition), event.time <= stub.time {
                 counters.suppressed += 1
                 return
             }
@@ -173,7 +173,7 @@ extension SegmentationCore {
     /// Life of a customer who is not in the table; nil when an erasure still keeps them out.
     private mutating func newLife(_ record: InputRecord, id: [UInt8]) -> Int64? {
         let created = record.timestampMilliseconds.map(Self.plausible) ?? event.time
-        guard let stub = suppression(of: id) else { return created }
+        guard let stub = suppression(of: id, in: record.partition) else { return created }
         return event.time <= stub.time ? nil : max(created, stub.life + 1)
     }
 
@@ -184,10 +184,18 @@ extension SegmentationCore {
     }
 
     /// What stays of an erasure of the event's customer, nil for none.
-    private func suppression(of id: [UInt8]) -> Suppression? {
+    private func suppression(of id: [UInt8], in partition: Int32) -> Suppression? {
         guard !table.suppressed.isEmpty else { return nil }
-        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
-        return table.suppressed[key]
+        return table.suppressed[suppressionKey(of: id, in: partition)]
+    }
+
+    private func suppressionKey(of id: [UInt8], in partition: Int32) -> SuppressionKey {
+        SuppressionKey(
+            id: id,
+            range: event.customer,
+            secret: suppressionSecret,
+            partition: partition
+        )
     }
 
     /// Loads the row's block and says whether the event is known already; moves nothing.
@@ -356,7 +364,7 @@ extension SegmentationCore {
         context: StepContext,
         into output: inout StepOutput
     ) {
-        let key = SuppressionKey(id: id, range: event.customer, secret: suppressionSecret)
+        let key = suppressionKey(of: id, in: partition)
         let stub = table.suppressed[key]
         if let stub, event.time <= stub.time {
             counters.duplicates += 1

@@ -35,7 +35,7 @@ extension SegmentationCore {
     ) throws(RestoreFailure) {
         do throws(RowCodec.Failure) {
             if RowCodec.isStub(bytes, key) {
-                let name = RowCodec.stubKey(bytes, key)
+                let name = RowCodec.stubKey(bytes, key, partition: partition)
                 table.suppressed[name] =
                     try value.map { range throws(RowCodec.Failure) in
                         try RowCodec.decodeStub(bytes, range, partition: partition)
@@ -45,6 +45,10 @@ extension SegmentationCore {
             let hash = StableHash.hash(of: bytes, range: key)
             var row = table.find(hash: hash, id: bytes, range: key)
             if row >= 0 {
+                // The row has moved since: what its former partition tells of it, down to the
+                // tombstone, is of the past. Partitions are restored one after the other, each to
+                // its end.
+                guard table.partition(row) == partition else { return }
                 table.remove(row)
                 table.undo.clear()
             }
@@ -148,7 +152,7 @@ extension SegmentationCore {
 }
 
 extension RowCodec.Failure {
-    fileprivate var words: String {
+    var words: String {
         switch self {
         case .tooShort: "too short to be a row"
         case .unknownVersion(let version):
