@@ -60,6 +60,23 @@ extension LogHarness where Log: ~Copyable {
         first.close()
     }
 
+    /// Tools move a group's offsets while nobody is in it.
+    func checkOffsetsWithoutMembership() throws {
+        try feed(["a", "b"])
+        var tool = try makeLog("tool")
+        try retrying { () throws(LogError) in try tool.initTransactions() }
+        try tool.beginTransaction()
+        let offset = PartitionOffset(topicIndex: 0, partition: 0, offset: 1, metadata: "moved")
+        try tool.sendOffsets([offset])
+        try retrying { () throws(LogError) in try tool.commitTransaction() }
+        tool.close()
+        var log = try makeReadyLog("member")
+        let found = try committed(&log)
+        #expect(found?.offset == 1)
+        #expect(found?.metadata == "moved")
+        log.close()
+    }
+
     func checkStaleMember() throws {
         try feed(["a"])
         var stale = try makeReadyLog("stale")

@@ -58,6 +58,7 @@ enum LogPromise: String, CaseIterable, Sendable {
     case pendingOffsetsAreAwaited
     case rewindAfterAbortRedelivers
     case rebalanceTakesBeforeItGives
+    case offsetsNeedNoMembership
     case staleMemberIsRefused
     case bytesSurviveInBothDirections
     case partitionsAreHonoured
@@ -76,6 +77,7 @@ enum LogPromise: String, CaseIterable, Sendable {
         case .pendingOffsetsAreAwaited: try harness.checkPendingOffsets()
         case .rewindAfterAbortRedelivers: try harness.checkRewind()
         case .rebalanceTakesBeforeItGives: try harness.checkRebalance()
+        case .offsetsNeedNoMembership: try harness.checkOffsetsWithoutMembership()
         case .staleMemberIsRefused: try harness.checkStaleMember()
         case .bytesSurviveInBothDirections: try harness.checkBytes()
         case .partitionsAreHonoured: try harness.checkPartitions()

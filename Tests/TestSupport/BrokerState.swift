@@ -142,8 +142,13 @@ struct BrokerState: Sendable {
         for place in transaction.places {
             topics[place.topic]?[Int(place.partition)].end(number, commits: decision.commits)
         }
-        if decision.commits, let group = transaction.group {
-            groups[group]?.committed.merge(transaction.offsets) { _, new in new }
+        if decision.commits, let group = transaction.group,
+            let topic = transaction.offsets.keys.first?.topic
+        {
+            // A group may have offsets before anybody has joined it.
+            let count = topics[topic]?.count ?? 1
+            groups[group, default: GroupState(partitionCount: count)].committed
+                .merge(transaction.offsets) { _, new in new }
         }
         producers[transaction.producer]?.transaction = nil
     }

@@ -26,7 +26,7 @@ struct GroupState: Sendable {
     }
 
     /// Partitions to share out.
-    private let partitionCount: Int
+    private var partitionCount: Int
     /// By serial number: members are unnamed and never come back under an old number.
     private var members: [Int: Member] = [:]
     private var nextMember = 0
@@ -58,6 +58,13 @@ struct GroupState: Sendable {
             }
         }
         completeRebalance()
+    }
+
+    /// The event topics have got more partitions.
+    mutating func grow(to count: Int) {
+        precondition(count >= partitionCount, "no topic loses partitions")
+        partitionCount = count
+        rebalance()
     }
 
     /// The next thing to tell a member, nil when it knows all.

@@ -63,6 +63,26 @@ public final class ModelBroker: Sendable {
         }
     }
 
+    /// Gives a topic more partitions; a group that reads it is rebalanced.
+    ///
+    /// - Parameters:
+    ///   - name: an existing topic.
+    ///   - count: as many as it has or more.
+    ///   - group: who reads it, nil for nobody.
+    public func grow(_ name: String, to count: Int, readBy group: String? = nil) {
+        withState { state in
+            let present = state.topics[name]?.count ?? 0
+            precondition(present > 0 && count >= present, "no topic loses partitions")
+            for _ in present..<count { state.topics[name]?.append(PartitionLog()) }
+            if let group { state.groups[group]?.grow(to: count) }
+        }
+    }
+
+    /// Number of partitions of a topic.
+    public func partitionCount(of topic: String) -> Int {
+        withState { $0.topics[topic]?.count ?? 0 }
+    }
+
     /// Adds one committed record; it needs no transaction.
     ///
     /// - Parameters:

@@ -207,6 +207,7 @@ extension ModelLog {
 
     private mutating func joinIfNeeded() {
         guard member == nil else { return }
+        hasJoined = true
         let (group, topics) = (configuration.group, configuration.eventTopics)
         member = broker.withState { state in
             let count = state.topics[topics[0]]?.count ?? 0

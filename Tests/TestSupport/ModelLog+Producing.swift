@@ -69,9 +69,11 @@ extension ModelLog {
                 )
                 places[place] = StoredOffset(offset: next, metadata: offset.metadata)
             }
-            let member = log.member
+            let (member, hasJoined) = (log.member, log.hasJoined)
             let isCurrent = log.broker.withState { state in
-                member.map { state.groups[group]?.isCurrent($0) ?? false } ?? false
+                // Who never was a member says nothing of a generation, and is believed.
+                guard hasJoined else { return true }
+                return member.map { state.groups[group]?.isCurrent($0) ?? false } ?? false
             }
             guard isCurrent else { try log.fail(.staleMember, at: .sendOffsets) }
             let sent = places

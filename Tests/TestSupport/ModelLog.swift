@@ -63,6 +63,8 @@ public struct ModelLog: ~Copyable, TransactionalLog {
     /// What every further call throws: a crash, a fatal error, or being fenced.
     var end: LogError?
     var member: Int?
+    /// Whether it has ever been a member of the group.
+    var hasJoined = false
     var positions: [Position] = []
     var knownEnds: [TopicPlace: Int64] = [:]
     var reachedEnds: [TopicPlace: Int64] = [:]

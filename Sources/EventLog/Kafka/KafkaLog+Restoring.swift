@@ -10,7 +10,27 @@ extension KafkaLog {
         partition: Int32,
         from offset: Int64?
     ) throws(LogError) {
-        try madeRestorer().begin(configuration.name(of: topic), partition, from: offset)
+        do throws(LogError) {
+            try madeRestorer().begin(configuration.name(of: topic), partition, from: offset)
+        } catch {
+            if error.code == "_UNKNOWN_PARTITION" { try refuseGrownInput(topic, partition) }
+            throw error
+        }
+    }
+
+    /// The input has got more partitions while we run: waiting for those of the changelog would
+    /// never end.
+    private mutating func refuseGrownInput(
+        _ topic: LogTopic,
+        _ partition: Int32
+    ) throws(LogError) {
+        let count = try partitionCount(of: topic)
+        guard count > 0, partition >= count else { return }
+        throw KafkaTopics.keysHaveMoved(
+            configuration.name(of: topic),
+            changelog: count,
+            input: "\(partition + 1) or more"
+        )
     }
 
     /// First offset and high watermark of a partition of a topic that we write to.

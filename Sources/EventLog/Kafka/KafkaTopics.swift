@@ -25,11 +25,10 @@ public enum KafkaTopics {
         let present = try client.partitionCounts(timeoutMilliseconds: 5_000)
         let inputCount = try inputPartitionCount(configuration, present)
         if let changelog = present[configuration.changelogTopic], changelog != inputCount {
-            throw error(
-                "PARTITION_COUNT",
-                "use changelog topic \(configuration.changelogTopic)",
-                "it has \(changelog) partitions and the input \(inputCount), so keys have moved; "
-                    + "stop all workers of the group and run segmentd repartition"
+            throw keysHaveMoved(
+                configuration.changelogTopic,
+                changelog: changelog,
+                input: "\(inputCount)"
             )
         }
         let missing = needed(configuration, inputCount: inputCount).filter {
@@ -46,7 +45,8 @@ public enum KafkaTopics {
         try create(missing, configuration, client)
     }
 
-    private static func inputPartitionCount(
+    /// Partitions of every event topic.
+    static func inputPartitionCount(
         _ configuration: KafkaLogConfiguration,
         _ present: [String: Int]
     ) throws(LogError) -> Int {
@@ -70,6 +70,16 @@ public enum KafkaTopics {
             )
         }
         return first
+    }
+
+    /// What a worker says that must not begin or go on.
+    static func keysHaveMoved(_ topic: String, changelog: Int, input: String) -> LogError {
+        error(
+            "PARTITION_COUNT",
+            "use changelog topic \(topic)",
+            "it has \(changelog) partitions and the input \(input), so keys have moved; "
+                + "stop all workers of the group and run segmentd repartition"
+        )
     }
 
     private static func needed(
