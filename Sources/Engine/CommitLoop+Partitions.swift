@@ -13,6 +13,7 @@ extension CommitLoop where Log: ~Copyable {
         try attempt { (loop) throws(LogError) in
             offsets = try loop.log.committedOffsets(of: partitions)
         }
+        try refuseWhileMoving(offsets)
         let claims = positions.claims(found: offsets)
         for partition in fresh {
             // A fault came between: half a partition is none.
@@ -45,6 +46,21 @@ extension CommitLoop where Log: ~Copyable {
                 partitions: partitions,
                 customers: core.customerCount,
                 milliseconds: Int(elapsed)
+            )
+        )
+    }
+
+    /// Rows that are half-way to other partitions are no state to begin from.
+    private func refuseWhileMoving(_ offsets: [PartitionOffset]) throws(LoopFault) {
+        let movings = offsets.compactMap { OffsetMetadata($0.metadata).moving }
+        guard let count = movings.first else { return }
+        throw .log(
+            LogError(
+                remedy: .restartProcess,
+                operation: "begin with the changelog",
+                code: "PARTITION_COUNT",
+                reason: "its rows are being moved from \(count) partitions to those of the input, "
+                    + "and that was interrupted or goes on; run segmentd repartition again"
             )
         )
     }
