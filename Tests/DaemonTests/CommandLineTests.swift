@@ -7,7 +7,7 @@ extension DaemonTests {
         private static let commands = [
             [], ["run"], ["demo"], ["replay"], ["check"], ["simulate"], ["export"], ["explain"],
             ["status"], ["model"], ["model", "show"], ["model", "sweep"], ["model", "diff"],
-            ["rejected"], ["rejected", "purge"],
+            ["rejected"], ["rejected", "purge"], ["repartition"],
         ]
 
         private static func fixtures(_ ending: String) throws -> [String] {
@@ -76,6 +76,8 @@ extension DaemonTests {
             ["rejected", "purge"], ["rejected", "purge", "", "--config", "x"],
             ["rejected", "purge", "c-4", "--hex", "--config", "x"],
             ["rejected", "purge", "123", "--hex", "--config", "x"],
+            ["repartition"], ["repartition", "--config", "x", "--partitioner", "random"],
+            ["repartition", "--config", "x", "--transaction-timeout", "5"],
         ]) func wrongUsageEndsWithTwo(arguments: [String]) async throws {
             let outcome = try await Program(arguments).outcome()
             #expect(outcome.status == 2)

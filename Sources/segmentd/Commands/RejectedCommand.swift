@@ -19,24 +19,27 @@ struct RejectedCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Remove the dead letters of one customer, to complete an erasure.",
             discussion: """
-                Removed is what is in the topic when the command begins, transactions of that moment
-                included, and has KEY as its record key, or names KEY as customer_id, subject or ID
-                in its body or as ce_subject in its headers. Letters in which KEY stands elsewhere
-                are counted and left, or removed too with --mentions. The daemon may run meanwhile.
+                Removed is what is in the topic when the command begins, transactions of that
+                moment included, and has KEY as its record key, or names KEY as customer_id,
+                subject or ID in its body or as ce_subject in its headers. Letters in which
+                KEY stands elsewhere are counted and left, or removed too with --mentions. The
+                daemon may run meanwhile.
 
-                Kafka deletes only the beginning of a partition: the letters of others that stand
-                there are appended once more first, with key, value, headers and timestamp. Nothing
-                of theirs is lost if the command is interrupted; run it again then. What depends on
-                their order, or on offsets noted before, sees a change.
+                Kafka deletes only the beginning of a partition: the letters of others that
+                stand there are appended once more first, with key, value, headers and
+                timestamp. Nothing of theirs is lost if the command is interrupted; run it
+                again then. What depends on their order, or on offsets noted before, sees a
+                change.
 
-                When the command ends, no reader is given the removed letters any more. Their bytes
-                leave the broker's disks by the broker's clock, with the segment that holds them and
-                others: at the latest retention.ms after that segment is closed (segment.ms,
-                segment.bytes). Events that come later, and the input topic, are not touched.
+                When the command ends, no reader is given the removed letters any more. Their
+                bytes leave the broker's disks by the broker's clock, with the segment that
+                holds them and others: at the latest retention.ms after that segment is closed
+                (segment.ms, segment.bytes). Events that come later, and the input topic, are
+                not touched.
 
                 Needed access: read, write, delete and describe-configs on the topic, and the
-                transactional id GROUP-rejected.purge. A topic whose cleanup.policy has no delete is
-                refused. Exit status 3: another run of this command took over.
+                transactional id GROUP-rejected.purge. A topic whose cleanup.policy has no
+                delete is refused. Exit status 3: another run of this command took over.
 
                 Examples:
                   segmentd rejected purge c-42 --config /etc/segmentd/segmentd.yaml

@@ -20,7 +20,7 @@ struct Segmentd: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, DemoCommand.self, ReplayCommand.self, CheckCommand.self,
             SimulateCommand.self, ExportCommand.self, ExplainCommand.self, StatusCommand.self,
-            ModelCommand.self, RejectedCommand.self,
+            ModelCommand.self, RejectedCommand.self, RepartitionCommand.self,
         ]
     )
 }
