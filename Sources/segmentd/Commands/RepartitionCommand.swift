@@ -97,7 +97,7 @@ struct RepartitionCommand: ParsableCommand {
             Terminal.note("there is no topic \(kafka.changelogTopic): nothing has to move")
             return
         }
-        try Self.refuseMembers(layout, group: kafka.group)
+        try Self.refuseMembers(layout, kafka)
         let repartition = Repartition(
             partitioner: partitioner,
             wallMilliseconds: SystemClock().wallMilliseconds()
@@ -126,7 +126,7 @@ struct RepartitionCommand: ParsableCommand {
         }
         try repartition.mark(plan, on: &log)
         // Looked at again behind the mark: who came in between has left or will be refused.
-        try Self.refuseMembers(layout, group: kafka.group)
+        try Self.refuseMembers(layout, kafka)
         // A producer keeps the number of partitions that it began with.
         log.close()
         try Self.logged { () throws(LogError) in try layout.growChangelog() }
@@ -174,17 +174,29 @@ struct RepartitionCommand: ParsableCommand {
         )
     }
 
+    /// A worker that has stopped is a member until its session ends; whoever stays longer runs.
     private static func refuseMembers(
         _ layout: borrowing KafkaLayout,
-        group: String
+        _ kafka: KafkaLogConfiguration
     ) throws(RepartitionFailure) {
-        var count = 0
-        do throws(LogError) { count = try layout.memberCount() } catch { throw .log(error) }
-        guard count == 0 else {
-            throw .refused(
-                "group \(group) has \(count) members: stop all workers, and wait for those that "
-                    + "were killed until their session has ended (session.timeout.ms)"
-            )
+        let session = kafka.properties["session.timeout.ms"].flatMap { Int($0) } ?? 10_000
+        let end = ContinuousClock.now + .milliseconds(session + 5_000)
+        var isTold = false
+        while true {
+            var count = 0
+            do throws(LogError) { count = try layout.memberCount() } catch { throw .log(error) }
+            if count == 0 { return }
+            guard ContinuousClock.now < end else {
+                throw .refused(
+                    "group \(kafka.group) still has \(count) members after "
+                        + "\(session / 1000 + 5) s: stop all workers"
+                )
+            }
+            if !isTold {
+                Terminal.note("waiting for the sessions of \(count) members to end")
+                isTold = true
+            }
+            Thread.sleep(forTimeInterval: 0.5)
         }
     }
 
