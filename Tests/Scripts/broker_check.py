@@ -204,14 +204,21 @@ def wait_for_progress(broker, group, daemons, statuses):
 
 
 def wait_until_read(broker, group, daemons, seconds):
-    """Waits until the group has committed all of the topic."""
+    """Waits until the group has committed all of the topic, and has nothing more to say of it."""
     ends = broker.ends(broker.arguments.topic, False)
+    last = {"said": None, "at": 0.0}
 
     def is_read():
         for daemon in daemons:
             if daemon.process.poll() is not None:
                 sys.exit(f"the daemon ended with {daemon.process.returncode}; see {daemon.log_path}")
-        return broker.committed(group) == ends
+        if broker.committed(group) != ends:
+            return False
+        # What is due by time leaves at a bounded rate, after the last event.
+        said = broker.ends(f"{group}-out", False)
+        if said != last["said"]:
+            last.update(said=said, at=time.monotonic())
+        return time.monotonic() - last["at"] > 15
 
     wait("reading everything", seconds, is_read)
 
