@@ -16,6 +16,7 @@ Ends with status 1 on any difference. Topics carry a run's own names and stay on
 """
 
 import argparse
+import json
 import os
 import pathlib
 import random
@@ -125,6 +126,19 @@ def refuses(arguments, group, topic, model, folder):
     return status == 1 and "segmentd repartition" in words
 
 
+def records(path):
+    """(life, revision) of every record of a dump, by customer, and customers with a gap."""
+    found = {}
+    with open(path, encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            value = record["value"]
+            if value is not None:
+                found.setdefault(record["key"], []).append((value["life"], value["revision"]))
+        lines.seek(0)
+        return found, broker_check.broken_chains(lines)[0]
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -186,14 +200,14 @@ def main():
     read_all(arguments, whole, whole, start(arguments, whole, whole, model, folder))
     for group in grown, whole:
         broker_check.dump(arguments, f"{group}-segments", folder / f"{group}.ndjson")
-    found = broker_check.records(folder / f"{grown}.ndjson")
-    expected = broker_check.records(folder / f"{whole}.ndjson")
+    found, broken = records(folder / f"{grown}.ndjson")
+    expected, _ = records(folder / f"{whole}.ndjson")
     different = [key for key in expected.keys() | found.keys()
                  if found.get(key) != expected.get(key)]
     if different:
         problems.append(f"{len(different)} customers differ, such as {sorted(different)[:3]}")
-    if bad := broker_check.chained(found):
-        problems.append(f"{bad} customers whose revisions are not 1..n")
+    if broken:
+        problems.append(f"{len(broken)} customers whose revisions are not 1..n")
     strict = subprocess.run(
         [sys.executable, SCRIPTS / "crm_consumer.py", "--bootstrap", arguments.bootstrap,
          "--topic", f"{grown}-segments", "--until-idle", "5", "--strict"],
