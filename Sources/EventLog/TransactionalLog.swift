@@ -209,7 +209,8 @@ public protocol TransactionalLog: ~Copyable {
     /// Aborts the open transaction; nothing of it is ever visible to a read_committed reader.
     mutating func abortTransaction() throws(LogError)
 
-    /// Leaves the group and frees the clients. The log is of no use afterwards.
+    /// Frees the clients; a group of static members waits for a restart until the session ends. The
+    /// log is of no use afterwards.
     mutating func close()
 }
 

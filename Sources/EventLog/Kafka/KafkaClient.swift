@@ -122,7 +122,7 @@ import Glibc
         }
     }
 
-    /// Leaves the group, in bounded time, and destroys the client.
+    /// Gives partitions back, in bounded time, and destroys the client.
     ///
     /// Does nothing the second time.
     func destroy() {

@@ -32,7 +32,7 @@ public struct KafkaLayout: ~Copyable {
         changelogCount = present[configuration.changelogTopic]
     }
 
-    /// Members of the group, dead ones too until their session has ended.
+    /// Members of the group, stopped and dead ones too until their session has ended.
     ///
     /// - Throws: `LogError` when the coordinator does not tell.
     public func memberCount() throws(LogError) -> Int {

@@ -80,7 +80,9 @@ internal import CLibrdkafka
         producer.destroy()
     }
 
-    /// Leaves the group and frees the clients, within about 10 seconds even without brokers.
+    /// Frees the clients, within about 10 seconds even without brokers.
+    ///
+    /// A static member stays one of the group until its session ends.
     ///
     /// An open transaction stays open; commit or abort it before.
     public mutating func close() {
