@@ -99,17 +99,17 @@ struct CustomerTable: Sendable {
 
     /// Row of a customer, or -1.
     func find(hash: UInt64, id: [UInt8], range: Range<Int>) -> Int {
-        var position = index.start(of: hash)
+        var position = index.first(hash)
         while true {
             let row = index.row(at: position)
             if row < 0 { return -1 }
             if words[row, RowWord.hash] == hash && hasID(row, id, range) { return row }
-            position = index.next(position)
+            position = index.following(hash, after: position)
         }
     }
 
     /// Row that is looked at first for a hash, or -1; nearly always the customer's own.
-    func firstRow(hash: UInt64) -> Int { index.row(at: index.start(of: hash)) }
+    func firstRow(hash: UInt64) -> Int { index.row(at: index.first(hash)) }
 
     private func hasID(_ row: Int, _ id: [UInt8], _ range: Range<Int>) -> Bool {
         guard idBytes(row) == range.count else { return false }
@@ -135,12 +135,10 @@ struct CustomerTable: Sendable {
 
     /// Appends a customer's id to `target`.
     func appendID(of row: Int, to target: inout [UInt8]) {
-        let offset = blockOffset(row)
-        for k in 0..<idBytes(row) {
-            target.append(
-                UInt8(truncatingIfNeeded: arena.word(offset, k >> 3) >> UInt64((k & 7) * 8))
-            )
-        }
+        let count = idBytes(row)
+        let start = target.count
+        target.append(contentsOf: repeatElement(0, count: count))
+        arena.copyBytes(blockOffset(row), count, to: &target, at: start)
     }
 
     /// A customer's id.
@@ -153,13 +151,9 @@ struct CustomerTable: Sendable {
     /// Adds a row; its life, clock and partition are the caller's to set.
     mutating func insert(hash: UInt64, id: [UInt8], range: Range<Int>) -> Int {
         let row = placeRow(hash: hash)
-        for slot in 0..<schema.numberCount { numbers[row, slot] = schema.initialNumbers[slot] }
-        for word in 0..<RowWord.count { words[row, word] = 0 }
+        numbers.write(row: row, from: schema.initialNumbers, at: 0)
+        words.write(row: row, from: Self.initialWords, at: 0)
         words[row, RowWord.hash] = hash
-        words[row, RowWord.decision] = RowFlag.inUse << 40
-        words[row, RowWord.daysOutside] = Self.noDays
-        words[row, RowWord.outsideCountAndFirst] = Self.noDays << 32
-        words[row, RowWord.lastAndCount] = Self.noDays >> 32
         words[row, RowWord.epoch] = transactionEpoch
         let idWords = (range.count + 7) / 8
         for k in 0..<idWords { scratch[k] = 0 }
@@ -171,6 +165,24 @@ struct CustomerTable: Sendable {
         words[row, RowWord.block] =
             UInt64(offset) | UInt64(max(1, idWords)) << 32 | UInt64(range.count) << 48
         undo.inserted(row)
+        return row
+    }
+
+    /// Adds a row that was read from elsewhere; it is committed, and no abort takes it out.
+    mutating func insert(
+        _ decoded: inout DecodedRow,
+        hash: UInt64,
+        idBytes: Int,
+        partition: Int32,
+        block: inout RowBlock
+    ) -> Int {
+        let row = placeRow(hash: hash)
+        decoded.words[RowWord.hash] = hash
+        decoded.words[RowWord.epoch] = transactionEpoch
+        decoded.words[RowWord.decision] |= UInt64(UInt16(partition)) << 48
+        numbers.write(row: row, from: decoded.numbers, at: 0)
+        words.write(row: row, from: decoded.words, at: 0)
+        block.place(row, idBytes: idBytes, in: &self)
         return row
     }
 
@@ -186,6 +198,16 @@ struct CustomerTable: Sendable {
     /// No purchase day: an empty range, first above last.
     static let noDays =
         UInt64(UInt32(bitPattern: Int32.max)) | UInt64(UInt32(bitPattern: Int32.min)) << 32
+
+    /// Words of a customer of whom nothing is known.
+    private static let initialWords: [UInt64] = {
+        var words = Array(repeating: UInt64(0), count: RowWord.count)
+        words[RowWord.decision] = RowFlag.inUse << 40
+        words[RowWord.daysOutside] = noDays
+        words[RowWord.outsideCountAndFirst] = noDays << 32
+        words[RowWord.lastAndCount] = noDays >> 32
+        return words
+    }()
 
     func blockOffset(_ row: Int) -> UInt32 { UInt32(truncatingIfNeeded: words[row, RowWord.block]) }
     func blockWords(_ row: Int) -> Int { Int(words[row, RowWord.block] >> 32 & 0xffff) }
@@ -303,60 +325,90 @@ struct CustomerTable: Sendable {
             words.reserve(row: row)
         }
         count += 1
-        index.insert(row: row, hash: hash, words: words)
+        index.insert(row: row, hash: hash)
         return row
     }
 
     mutating func vacate(_ row: Int) {
-        index.remove(row: row, words: words)
+        index.remove(row: row, hash: words[row, RowWord.hash])
         words[row, RowWord.decision] = 0
         freeRows.append(row)
         count -= 1
     }
 }
 
-/// Open addressing from hash to row: 4 bytes a slot, linear probing, at most 3/4 full.
+/// Open addressing from hash to row: 8 bytes a slot, linear probing, at most 3/4 full.
+///
+/// A slot holds 32 bits of the hash beside the row, so that a row is looked at only when it is most
+/// likely the right one, and so that growing looks at none.
 struct CustomerIndex: Sendable {
-    private var slots: [UInt32] = Array(repeating: UInt32.max, count: 1024)
+    private static let empty = UInt64.max
+    /// The tag in the high half, the row in the low one; `empty` for none.
+    private var slots: [UInt64] = Array(repeating: CustomerIndex.empty, count: 1024)
     private var used = 0
 
-    var memoryBytes: Int { slots.count * 4 }
+    var memoryBytes: Int { slots.count * 8 }
 
-    func start(of hash: UInt64) -> Int { Int(truncatingIfNeeded: hash >> 8) & (slots.count - 1) }
-    func next(_ position: Int) -> Int { (position + 1) & (slots.count - 1) }
-    func row(at position: Int) -> Int { slots[position] == UInt32.max ? -1 : Int(slots[position]) }
+    /// The part of a hash that a slot keeps; where a row's search begins follows from it.
+    private static func tag(of hash: UInt64) -> UInt64 { hash << 24 & 0xffff_ffff_0000_0000 }
 
-    mutating func insert(row: Int, hash: UInt64, words: RowStore<UInt64>) {
-        if (used + 1) * 4 > slots.count * 3 { grow(words) }
-        place(row: row, hash: hash)
-        used += 1
+    private func start(of tag: UInt64) -> Int {
+        Int(truncatingIfNeeded: tag >> 32) & (slots.count - 1)
+    }
+    private func next(_ position: Int) -> Int { (position + 1) & (slots.count - 1) }
+
+    /// Where the rows of a hash begin: its first slot with the same tag, or an empty one.
+    func first(_ hash: UInt64) -> Int { match(hash, from: start(of: Self.tag(of: hash))) }
+    /// The slot with the same tag behind one, or an empty one.
+    func following(_ hash: UInt64, after position: Int) -> Int { match(hash, from: next(position)) }
+
+    /// Row of a slot, -1 for an empty one.
+    func row(at position: Int) -> Int {
+        let slot = slots[position]
+        return slot == Self.empty ? -1 : Int(slot & 0xffff_ffff)
     }
 
-    private mutating func place(row: Int, hash: UInt64) {
-        var position = start(of: hash)
-        while slots[position] != UInt32.max { position = next(position) }
-        slots[position] = UInt32(row)
-    }
-
-    private mutating func grow(_ words: RowStore<UInt64>) {
-        let old = slots
-        slots = Array(repeating: UInt32.max, count: old.count * 2)
-        for row in old where row != UInt32.max {
-            place(row: Int(row), hash: words[Int(row), RowWord.hash])
+    private func match(_ hash: UInt64, from start: Int) -> Int {
+        let tag = Self.tag(of: hash)
+        var position = start
+        while true {
+            let slot = slots[position]
+            if slot == Self.empty || slot & 0xffff_ffff_0000_0000 == tag { return position }
+            position = next(position)
         }
     }
 
+    mutating func insert(row: Int, hash: UInt64) {
+        precondition(row < UInt32.max, "more customers than an index can name")
+        if (used + 1) * 4 > slots.count * 3 { grow() }
+        place(Self.tag(of: hash) | UInt64(row))
+        used += 1
+    }
+
+    private mutating func place(_ slot: UInt64) {
+        var position = start(of: slot)
+        while slots[position] != Self.empty { position = next(position) }
+        slots[position] = slot
+    }
+
+    private mutating func grow() {
+        let old = slots
+        slots = Array(repeating: Self.empty, count: old.count * 2)
+        for slot in old where slot != Self.empty { place(slot) }
+    }
+
     /// Takes a row out and moves later ones of its run back, so that no gap hides them.
-    mutating func remove(row: Int, words: RowStore<UInt64>) {
-        var gap = start(of: words[row, RowWord.hash])
-        while slots[gap] != UInt32(row) {
-            precondition(slots[gap] != UInt32.max, "a row that is not in the index")
+    mutating func remove(row: Int, hash: UInt64) {
+        let slot = Self.tag(of: hash) | UInt64(row)
+        var gap = start(of: slot)
+        while slots[gap] != slot {
+            precondition(slots[gap] != Self.empty, "a row that is not in the index")
             gap = next(gap)
         }
         used -= 1
         var position = next(gap)
-        while slots[position] != UInt32.max {
-            let home = start(of: words[Int(slots[position]), RowWord.hash])
+        while slots[position] != Self.empty {
+            let home = start(of: slots[position])
             // Movable when its home is not behind the gap, seen around the ring.
             if (position &- home) & (slots.count - 1) >= (position &- gap) & (slots.count - 1) {
                 slots[gap] = slots[position]
@@ -364,6 +416,6 @@ struct CustomerIndex: Sendable {
             }
             position = next(position)
         }
-        slots[gap] = UInt32.max
+        slots[gap] = Self.empty
     }
 }

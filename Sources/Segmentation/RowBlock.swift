@@ -20,7 +20,7 @@ struct RowBlock: Sendable {
     private var eventStart: Int { idWords + profileWords }
     private var ledgerStart: Int { eventStart + eventCount }
 
-    mutating func load(_ row: Int, of table: CustomerTable) {
+    mutating func load(_ row: Int, of table: borrowing CustomerTable) {
         self.row = row
         idWords = max(1, (table.idBytes(row) + 7) / 8)
         let counts = table.words[row, RowWord.counts]
@@ -44,9 +44,7 @@ struct RowBlock: Sendable {
         table.words[row, RowWord.block] =
             block & ~0xffff_ffff_ffff | UInt64(offset) | UInt64(end) << 32
         let counts = table.words[row, RowWord.counts]
-        table.words[row, RowWord.counts] =
-            counts & ~0xff_ffff | UInt64(ledgerCount) | UInt64(eventCount) << 8
-            | (profileWords > 0 ? 1 << 16 : 0)
+        table.words[row, RowWord.counts] = counts & ~0xff_ffff | packedCounts
     }
 
     /// Words that the order ledger takes.
@@ -185,20 +183,57 @@ struct RowBlock: Sendable {
     /// Indices in `words` of everything behind the id.
     var contentWords: Range<Int> { idWords..<end }
 
-    /// Replaces everything behind the id; counts in the row say how to read it.
+    /// Reads a block from elsewhere.
     ///
-    /// - Returns: false when the words do not add up to the counts.
-    mutating func setContent(_ count: Int, _ word: (Int) -> UInt64) -> Bool {
-        end = idWords + count
-        guard ledgerCount <= Self.ledgerMax, ledgerStart <= end else { return false }
-        guard end + LedgerWords.countMax <= words.count else { return false }
-        for k in 0..<count { words[idWords + k] = word(k) }
+    /// - Parameters:
+    ///   - bytes: where id and content stand.
+    ///   - id: the customer's id.
+    ///   - counts: as in `RowWord.counts`; they say how to read the content.
+    ///   - content: everything behind the id, eight bytes to a word.
+    /// - Returns: false when that is no block of ours; the block means nothing then.
+    mutating func read(
+        _ bytes: [UInt8],
+        id: Range<Int>,
+        counts: UInt64,
+        content: Range<Int>
+    ) -> Bool {
+        idWords = max(1, (id.count + 7) / 8)
+        ledgerCount = Int(counts & 0xff)
+        eventCount = Int(counts >> 8 & 0xff)
+        profileWords = counts >> 16 & 1 == 1 ? profileCount : 0
+        end = idWords + content.count / 8
+        guard ledgerCount <= Self.ledgerMax, ledgerStart <= end,
+            end + LedgerWords.countMax <= words.count
+        else { return false }
+        let first = idWords
+        var target = words.mutableSpan
+        for k in 0..<first { target[k] = 0 }
+        for k in 0..<id.count {
+            target[k >> 3] |= UInt64(bytes[id.lowerBound + k]) << UInt64((k & 7) * 8)
+        }
+        for k in 0..<content.count / 8 {
+            target[first + k] = StableHash.word(of: bytes, at: content.lowerBound + 8 * k)
+        }
         var position = ledgerStart
         for _ in 0..<ledgerCount {
             guard position + 3 <= end else { return false }
             position += LedgerWords.count(words, position)
         }
         return position == end
+    }
+
+    /// Gives the block a place, as that of a row that has none yet.
+    mutating func place(_ row: Int, idBytes: Int, in table: inout CustomerTable) {
+        self.row = row
+        let offset = table.arena.allocate(end)
+        table.arena.write(offset, end, from: words)
+        table.words[row, RowWord.block] =
+            UInt64(offset) | UInt64(end) << 32 | UInt64(idBytes) << 48
+        table.words[row, RowWord.counts] = packedCounts
+    }
+
+    private var packedCounts: UInt64 {
+        UInt64(ledgerCount) | UInt64(eventCount) << 8 | (profileWords > 0 ? 1 << 16 : 0)
     }
 
     // MARK: words

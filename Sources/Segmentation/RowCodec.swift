@@ -7,7 +7,7 @@ enum RowCodec {
     /// First byte of the key of an erasure's stub; no customer id starts with it.
     static let stubPrefix: UInt8 = 0
 
-    private enum Tag: UInt8 {
+    fileprivate enum Tag: UInt8 {
         case zero, missing, integer, cents, double
     }
 
@@ -23,77 +23,61 @@ enum RowCodec {
     /// Appends a row's value.
     static func encode(
         _ row: Int,
-        of table: CustomerTable,
+        of table: borrowing CustomerTable,
         block: inout RowBlock,
         into bytes: inout [UInt8]
     ) {
-        let start = bytes.count
-        bytes.append(magic)
-        bytes.append(version)
-        appendFixed(table.schema.fingerprint, to: &bytes)
-        appendSigned(table.life(row), to: &bytes)
-        appendUnsigned(table.words[row, RowWord.revisionAndVersion] & 0xffff_ffff, to: &bytes)
-        appendUnsigned(table.words[row, RowWord.revisionAndVersion] >> 32, to: &bytes)
-        appendSigned(table.clock(row), to: &bytes)
-        appendSigned(table.segmentSince(row), to: &bytes)
-        appendSigned(table.cooldownUntil(row), to: &bytes)
-        // Published segment, membership, band, flags of the decision; partition and marks of the
-        // run stay out.
-        let flags = (RowFlag.outlier | RowFlag.moveWaits) << 40
-        appendUnsigned(
-            table.words[row, RowWord.decision] & (0xff_ffff_ffff | flags),
-            to: &bytes
-        )
-        appendFixed(table.words[row, RowWord.daysOutside], to: &bytes)
-        appendUnsigned(table.words[row, RowWord.outsideCountAndFirst] & 0xffff_ffff, to: &bytes)
-        appendNumbers(row, of: table, into: &bytes)
         block.load(row, of: table)
-        appendUnsigned(table.words[row, RowWord.counts] & 0xff_ffff, to: &bytes)
-        let words = block.contentWords
-        appendUnsigned(UInt64(words.count), to: &bytes)
-        for index in words { appendFixed(block.words[index], to: &bytes) }
+        let start = bytes.count
+        let content = block.contentWords
+        let most = 128 + 11 * table.schema.numberCount + 8 * content.count
+        bytes.append(contentsOf: repeatElement(0, count: most))
+        var writer = ByteWriter(position: start)
+        var target = bytes.mutableSpan
+        writer.byte(magic, to: &target)
+        writer.byte(version, to: &target)
+        writer.fixed(table.schema.fingerprint, to: &target)
+        table.words.withRow(row) { words in
+            writer.signed(Int64(bitPattern: words[RowWord.life]), to: &target)
+            writer.unsigned(words[RowWord.revisionAndVersion] & 0xffff_ffff, to: &target)
+            writer.unsigned(words[RowWord.revisionAndVersion] >> 32, to: &target)
+            writer.signed(Int64(bitPattern: words[RowWord.clock]), to: &target)
+            writer.signed(Int64(bitPattern: words[RowWord.segmentSince]), to: &target)
+            writer.signed(Int64(bitPattern: words[RowWord.cooldownUntil]), to: &target)
+            // Published segment, membership, band, flags of the decision; partition and marks of
+            // the run stay out.
+            let flags = (RowFlag.outlier | RowFlag.moveWaits) << 40
+            writer.unsigned(words[RowWord.decision] & (0xff_ffff_ffff | flags), to: &target)
+            writer.fixed(words[RowWord.daysOutside], to: &target)
+            writer.unsigned(words[RowWord.outsideCountAndFirst] & 0xffff_ffff, to: &target)
+        }
+        table.numbers.withRow(row) { writer.numbers($0, to: &target) }
+        writer.unsigned(table.words[row, RowWord.counts] & 0xff_ffff, to: &target)
+        writer.unsigned(UInt64(content.count), to: &target)
+        for index in content { writer.fixed(block.words[index], to: &target) }
+        bytes.removeLast(bytes.count - writer.position)
         appendChecksum(from: start, to: &bytes)
     }
 
-    private static func appendNumbers(
-        _ row: Int,
-        of table: CustomerTable,
-        into bytes: inout [UInt8]
-    ) {
-        let count = table.schema.numberCount
-        appendUnsigned(UInt64(count), to: &bytes)
-        let tagStart = bytes.count
-        for _ in 0..<((count + 1) / 2) { bytes.append(0) }
-        for slot in 0..<count {
-            let value = table.numbers[row, slot]
-            let tag: Tag
-            if value.isNaN {
-                tag = .missing
-            } else if value == 0 && value.sign == .plus {
-                tag = .zero
-            } else if value == value.rounded() && abs(value) < 1e15 && value != 0 {
-                tag = .integer
-                appendSigned(Int64(value), to: &bytes)
-            } else if abs(value) < 1e12, (value * 100).rounded() / 100 == value, value != 0 {
-                tag = .cents
-                appendSigned(Int64((value * 100).rounded()), to: &bytes)
-            } else {
-                tag = .double
-                appendFixed(value.bitPattern, to: &bytes)
-            }
-            bytes[tagStart + slot / 2] |= tag.rawValue << UInt8((slot & 1) * 4)
-        }
-    }
-
-    /// Reads a row's value into a row just inserted; the caller derives purchases afterwards.
+    /// Reads a row's value, whole, before any table knows of it; the caller derives purchases
+    /// afterwards.
     ///
-    /// `isChecked`: a checksum over more than the row has told already that its bytes are whole.
+    /// - Parameters:
+    ///   - bytes: where key and value stand.
+    ///   - key: the customer's id.
+    ///   - range: the value.
+    ///   - isChecked: a checksum over more than the row has told already that its bytes are whole.
+    ///   - schema: the slots that the row must have been written with.
+    ///   - row: INOUT: what the row says, but for its hash, partition and place.
+    ///   - block: INOUT: the row's block.
+    /// - Throws: `Failure` for bytes that are no row of ours; row and block mean nothing then.
     static func decode(
         _ bytes: [UInt8],
+        key: Range<Int>,
         _ range: Range<Int>,
         isChecked: Bool = false,
-        into row: Int,
-        of table: inout CustomerTable,
+        schema: CompiledSchema,
+        into row: inout DecodedRow,
         block: inout RowBlock
     ) throws(Failure) {
         var reader = ByteReader(bytes: bytes, position: range.lowerBound, end: range.upperBound - 4)
@@ -107,60 +91,64 @@ enum RowCodec {
             throw .checksum
         }
         reader.position += 2
-        guard reader.fixed() == table.schema.fingerprint else { throw .otherSlots }
-        table.setLife(row, reader.signed())
+        guard reader.fixed() == schema.fingerprint else { throw .otherSlots }
+        row.words[RowWord.life] = UInt64(bitPattern: reader.signed())
         let revision = reader.unsigned()
-        let version = reader.unsigned()
-        table.words[row, RowWord.revisionAndVersion] = revision & 0xffff_ffff | version << 32
-        table.setClock(row, reader.signed())
-        table.setSegmentSince(row, reader.signed())
-        table.setCooldownUntil(row, reader.signed())
-        let decision = reader.unsigned()
-        let partition = table.words[row, RowWord.decision] & ~0xffff_ffff_ffff
-        table.words[row, RowWord.decision] =
-            decision & 0xffff_ffff_ffff | partition | RowFlag.inUse << 40
-        table.words[row, RowWord.daysOutside] = reader.fixed()
-        table.words[row, RowWord.outsideCountAndFirst] = reader.unsigned() & 0xffff_ffff
-        guard reader.unsigned() == UInt64(table.schema.numberCount) else { throw .inconsistent }
-        readNumbers(into: row, of: &table, from: &reader)
-        let counts = reader.unsigned()
+        row.words[RowWord.revisionAndVersion] = revision & 0xffff_ffff | reader.unsigned() << 32
+        row.words[RowWord.clock] = UInt64(bitPattern: reader.signed())
+        row.words[RowWord.segmentSince] = UInt64(bitPattern: reader.signed())
+        row.words[RowWord.cooldownUntil] = UInt64(bitPattern: reader.signed())
+        row.words[RowWord.decision] = reader.unsigned() & 0xffff_ffff_ffff | RowFlag.inUse << 40
+        row.words[RowWord.daysOutside] = reader.fixed()
+        row.words[RowWord.outsideCountAndFirst] = reader.unsigned() & 0xffff_ffff
+        guard reader.unsigned() == UInt64(schema.numberCount) else { throw .inconsistent }
+        readNumbers(into: &row.numbers, from: &reader)
+        let counts = reader.unsigned() & 0xff_ffff
         let words = Int(truncatingIfNeeded: reader.unsigned())
         guard words >= 0, words <= WordArena.blockWordsMax,
             reader.position + words * 8 == reader.end
         else { throw .inconsistent }
-        table.words[row, RowWord.counts] =
-            table.words[row, RowWord.counts] & ~0xff_ffff | counts & 0xff_ffff
-        block.load(row, of: table)
-        guard block.setContent(words, { _ in reader.fixed() }) else { throw .inconsistent }
-        block.store(into: &table)
-        guard isPlausible(row, of: table) else { throw .inconsistent }
+        let content = reader.position..<reader.end
+        guard block.read(bytes, id: key, counts: counts, content: content),
+            isPlausible(row, schema)
+        else { throw .inconsistent }
     }
 
     /// Whether a row can be computed with: no event makes one that cannot.
-    private static func isPlausible(_ row: Int, of table: CustomerTable) -> Bool {
-        let schema = table.schema
-        guard abs(Double(table.clock(row))) < EventDecoder.timeMax,
-            isPlausible(moment: table.segmentSince(row)),
-            isPlausible(moment: table.cooldownUntil(row)), isPlausible(moment: table.life(row)),
-            table.revision(row) < UInt32.max,
-            table.words[row, RowWord.outsideCountAndFirst] & 0xffff_ffff < 1 << 31
+    private static func isPlausible(_ row: DecodedRow, _ schema: CompiledSchema) -> Bool {
+        let words = row.words
+        guard abs(Double(Int64(bitPattern: words[RowWord.clock]))) < EventDecoder.timeMax,
+            isPlausible(moment: Int64(bitPattern: words[RowWord.segmentSince])),
+            isPlausible(moment: Int64(bitPattern: words[RowWord.cooldownUntil])),
+            isPlausible(moment: Int64(bitPattern: words[RowWord.life])),
+            words[RowWord.revisionAndVersion] & 0xffff_ffff < UInt32.max,
+            words[RowWord.outsideCountAndFirst] & 0xffff_ffff < 1 << 31
         else { return false }
-        for slot in 0..<schema.numberCount where table.numbers[row, slot].isInfinite {
-            return false
-        }
+        for number in row.numbers where number.isInfinite { return false }
         // Landmarks are whole multiples of 8 half-lives, which are 15 minutes or more.
         for decay in schema.decays {
-            let landmark = table.numbers[row, decay.landmark]
+            let landmark = row.numbers[decay.landmark]
             guard landmark == landmark.rounded(), abs(landmark) < 0x1p26 else { return false }
         }
-        for field in schema.profileFields + schema.snapshotFields where field.category >= 0 {
-            let level = table.numbers[row, field.number]
-            let count = schema.categorySlots[field.category].levelNames.count
-            guard level.isNaN || (0..<count).contains(Int(exactly: level) ?? -1) else {
-                return false
-            }
+        for field in schema.profileFields where !isLevel(row.numbers, field, schema) {
+            return false
+        }
+        for field in schema.snapshotFields where !isLevel(row.numbers, field, schema) {
+            return false
         }
         return true
+    }
+
+    /// Whether a field is no category, or one of its levels.
+    private static func isLevel(
+        _ numbers: [Double],
+        _ field: CompiledSchema.FieldSlot,
+        _ schema: CompiledSchema
+    ) -> Bool {
+        guard field.category >= 0 else { return true }
+        let level = numbers[field.number]
+        let count = schema.categorySlots[field.category].levelNames.count
+        return level.isNaN || (0..<count).contains(Int(exactly: level) ?? -1)
     }
 
     /// Whether a time can be added to and taken from others: twice what an event's may be, for a
@@ -169,22 +157,18 @@ enum RowCodec {
         abs(Double(moment)) < 2 * EventDecoder.timeMax
     }
 
-    private static func readNumbers(
-        into row: Int,
-        of table: inout CustomerTable,
-        from reader: inout ByteReader
-    ) {
-        let count = table.schema.numberCount
+    private static func readNumbers(into numbers: inout [Double], from reader: inout ByteReader) {
+        let count = numbers.count
         let tagStart = reader.position
         reader.position += (count + 1) / 2
         for slot in 0..<count {
             let tag = reader.byte(at: tagStart + slot / 2) >> UInt8((slot & 1) * 4) & 0xf
             switch Tag(rawValue: tag) {
-            case .missing: table.numbers[row, slot] = .nan
-            case .integer: table.numbers[row, slot] = Double(reader.signed())
-            case .cents: table.numbers[row, slot] = Double(reader.signed()) / 100
-            case .double: table.numbers[row, slot] = Double(bitPattern: reader.fixed())
-            case .zero, nil: table.numbers[row, slot] = 0
+            case .missing: numbers[slot] = .nan
+            case .integer: numbers[slot] = Double(reader.signed())
+            case .cents: numbers[slot] = Double(reader.signed()) / 100
+            case .double: numbers[slot] = Double(bitPattern: reader.fixed())
+            case .zero, nil: numbers[slot] = 0
             }
         }
     }
@@ -208,10 +192,14 @@ enum RowCodec {
             }
         }
         let middle = bytes.count
-        bytes.append(magic)
-        bytes.append(version)
-        appendSigned(stub.time, to: &bytes)
-        appendSigned(stub.life, to: &bytes)
+        bytes.append(contentsOf: repeatElement(0, count: 32))
+        var writer = ByteWriter(position: middle)
+        var target = bytes.mutableSpan
+        writer.byte(magic, to: &target)
+        writer.byte(version, to: &target)
+        writer.signed(stub.time, to: &target)
+        writer.signed(stub.life, to: &target)
+        bytes.removeLast(bytes.count - writer.position)
         appendChecksum(from: middle, to: &bytes)
         return (start..<middle, middle..<bytes.count)
     }
@@ -278,22 +266,18 @@ enum RowCodec {
             bytes.append(UInt8(truncatingIfNeeded: sum >> UInt32(shift)))
         }
     }
+}
 
-    private static func appendFixed(_ word: UInt64, to bytes: inout [UInt8]) {
-        for k in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(8 * k))) }
-    }
+/// A row as it was read, on its way into a table; reused.
+struct DecodedRow: Sendable {
+    /// `[RowWord.count]`; what is not part of the durable state is as in a new row.
+    var words: [UInt64]
+    /// `[numberCount]`.
+    var numbers: [Double]
 
-    private static func appendUnsigned(_ number: UInt64, to bytes: inout [UInt8]) {
-        var rest = number
-        while rest >= 0x80 {
-            bytes.append(UInt8(truncatingIfNeeded: rest) | 0x80)
-            rest >>= 7
-        }
-        bytes.append(UInt8(rest))
-    }
-
-    private static func appendSigned(_ number: Int64, to bytes: inout [UInt8]) {
-        appendUnsigned(UInt64(bitPattern: number << 1 ^ number >> 63), to: &bytes)
+    init(schema: CompiledSchema) {
+        words = Array(repeating: 0, count: RowWord.count)
+        numbers = Array(repeating: 0, count: schema.numberCount)
     }
 }
 
@@ -359,5 +343,64 @@ private struct ByteReader {
         var sum: UInt32 = 0
         for k in 0..<4 { sum |= UInt32(bytes[end + k]) << UInt32(8 * k) }
         return sum
+    }
+}
+
+/// Writes integers into bytes that have room for them.
+private struct ByteWriter {
+    var position: Int
+
+    mutating func byte(_ byte: UInt8, to target: inout MutableSpan<UInt8>) {
+        target[position] = byte
+        position &+= 1
+    }
+
+    mutating func fixed(_ word: UInt64, to target: inout MutableSpan<UInt8>) {
+        for k in 0..<8 {
+            target[position &+ k] = UInt8(truncatingIfNeeded: word &>> UInt64(8 &* k))
+        }
+        position &+= 8
+    }
+
+    mutating func unsigned(_ number: UInt64, to target: inout MutableSpan<UInt8>) {
+        var rest = number
+        while rest >= 0x80 {
+            byte(UInt8(truncatingIfNeeded: rest) | 0x80, to: &target)
+            rest >>= 7
+        }
+        byte(UInt8(truncatingIfNeeded: rest), to: &target)
+    }
+
+    mutating func signed(_ number: Int64, to target: inout MutableSpan<UInt8>) {
+        unsigned(UInt64(bitPattern: number << 1 ^ number >> 63), to: &target)
+    }
+
+    /// How many, a tag of four bits each, and what the tags do not say.
+    mutating func numbers(
+        _ numbers: borrowing Span<Double>,
+        to target: inout MutableSpan<UInt8>
+    ) {
+        unsigned(UInt64(numbers.count), to: &target)
+        let tagStart = position
+        position += (numbers.count + 1) / 2
+        for slot in 0..<numbers.count {
+            let value = numbers[slot]
+            let tag: RowCodec.Tag
+            if value.isNaN {
+                tag = .missing
+            } else if value == 0 && value.sign == .plus {
+                tag = .zero
+            } else if value == value.rounded() && abs(value) < 1e15 && value != 0 {
+                tag = .integer
+                signed(Int64(value), to: &target)
+            } else if abs(value) < 1e12, (value * 100).rounded() / 100 == value, value != 0 {
+                tag = .cents
+                signed(Int64((value * 100).rounded()), to: &target)
+            } else {
+                tag = .double
+                fixed(value.bitPattern, to: &target)
+            }
+            target[tagStart + slot / 2] |= tag.rawValue << UInt8((slot & 1) * 4)
+        }
     }
 }

@@ -58,6 +58,13 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
         copyElements(pages[row >> Self.shift], base, stride, into: &copy, start)
     }
 
+    /// Lends a row.
+    func withRow<Result>(_ row: Int, _ body: (borrowing Span<Element>) -> Result) -> Result {
+        let base = (row & Self.mask) &* stride
+        let page = pages[row >> Self.shift]
+        return body(page.span.extracting(base..<(base &+ stride)))
+    }
+
     /// Reads an element of every cache line of a row.
     ///
     /// - Returns: a number that depends on all of them.
@@ -228,6 +235,18 @@ struct WordArena: Sendable {
             word &+= 1
         }
         return true
+    }
+
+    /// Copies the bytes that a block begins with, eight to a word, into `target` from an index on.
+    func copyBytes(_ offset: UInt32, _ count: Int, to target: inout [UInt8], at start: Int) {
+        let base = Int(offset) & (Self.chunkWords - 1)
+        let words = (count + 7) / 8
+        let chunk = chunks[Int(offset) >> Self.chunkShift]
+        let source = chunk.span.extracting(base..<(base &+ words))
+        var copy = target.mutableSpan
+        for k in 0..<count {
+            copy[start &+ k] = UInt8(truncatingIfNeeded: source[k >> 3] &>> UInt64((k & 7) &* 8))
+        }
     }
 
     /// One word of a block.

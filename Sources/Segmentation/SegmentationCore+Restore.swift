@@ -43,34 +43,34 @@ extension SegmentationCore {
                 return
             }
             let hash = StableHash.hash(of: bytes, range: key)
-            var row = table.find(hash: hash, id: bytes, range: key)
-            if row >= 0 {
-                // The row has moved since: what its former partition tells of it, down to the
-                // tombstone, is of the past. Partitions are restored one after the other, each to
-                // its end.
-                guard table.partition(row) == partition else { return }
-                table.remove(row)
-                table.undo.clear()
-            }
-            guard let value else { return }
-            row = table.insert(hash: hash, id: bytes, range: key)
-            table.undo.clear()
-            table.setPartition(row, partition)
-            do throws(RowCodec.Failure) {
+            let former = table.find(hash: hash, id: bytes, range: key)
+            // The row has moved since: what its former partition tells of it, down to the
+            // tombstone, is of the past. Partitions are restored one after the other, each to its
+            // end.
+            guard former < 0 || table.partition(former) == partition else { return }
+            if let value {
                 try RowCodec.decode(
                     bytes,
+                    key: key,
                     value,
                     isChecked: isChecked,
-                    into: row,
-                    of: &table,
+                    schema: schema,
+                    into: &decodedRow,
                     block: &block
                 )
-            } catch {
-                // Half a row is none.
-                table.remove(row)
-                table.undo.clear()
-                throw error
             }
+            if former >= 0 {
+                table.remove(former)
+                table.undo.clear()
+            }
+            guard value != nil else { return }
+            let row = table.insert(
+                &decodedRow,
+                hash: hash,
+                idBytes: key.count,
+                partition: partition,
+                block: &block
+            )
             // The slot of the last purchase came with the numbers: a snapshot may have set it
             // since.
             table.deriveDays(of: row, block: block, calendar: configuration.calendar)

@@ -39,6 +39,8 @@ public struct SegmentationCore: ~Copyable {
     /// What reading rows ahead left, so that it is not optimised away.
     var warmth: UInt64 = 0
     var block: RowBlock
+    /// A row of a restore, reused.
+    var decodedRow: DecodedRow
     var evaluator: FeatureEvaluator
     var landmarks: [Double]
     var partitionClocks: [Int64] = []
@@ -121,6 +123,7 @@ public struct SegmentationCore: ~Copyable {
             count: Self.aheadMax
         )
         block = RowBlock(schema: schema)
+        decodedRow = DecodedRow(schema: schema)
         evaluator = FeatureEvaluator(schema: schema)
         landmarks = Array(repeating: 0, count: schema.decays.count)
         scores = Array(repeating: 0, count: max(1, configuration.model.components))
