@@ -48,6 +48,17 @@ public struct ReplayRunner: ~Copyable {
         self.encodes = encodes
     }
 
+    /// Keeps the purchases behind the final clock for `churnReport`.
+    ///
+    /// - Parameter cut: number of the day that the final clock ends; the holdout is the churn
+    ///   horizon behind it.
+    public mutating func holdOut(after cut: Int32) {
+        let days = core.configuration.churn.horizonDays
+        let calendar = core.configuration.calendar
+        let until = calendar.start(ofDay: cut + 1 + Int32(days.rounded(.up))) - 1
+        core.holdout = HoldoutPurchases(cut: cut, until: until)
+    }
+
     /// Takes one record in.
     ///
     /// - Parameter line: one JSON object, without the line's end.
@@ -139,6 +150,15 @@ public struct ReplayRunner: ~Copyable {
         } else {
             rescore()
         }
+    }
+
+    /// How well the model of the final clock foretold the purchases behind it.
+    ///
+    /// - Precondition: `holdOut` was called before the first record.
+    /// - Throws: `ChurnReportFailure` where there is nothing to report.
+    /// - Returns: the report.
+    public func churnReport() throws(ChurnReportFailure) -> ChurnReport {
+        try core.churnReport()
     }
 
     /// Forgets the lines so far and keeps their memory.

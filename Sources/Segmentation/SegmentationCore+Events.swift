@@ -70,6 +70,8 @@ extension SegmentationCore {
             if let rejection { throw rejection }
             if let asOf = context.asOf, event.time > asOf {
                 counters.skipped += 1
+                let row = table.find(hash: event.customerHash, id: id, range: event.customer)
+                holdout?.note(event, row: row)
                 return
             }
             if let wall = context.wallMilliseconds,

@@ -70,6 +70,8 @@ public struct SegmentationCore: ~Copyable {
     /// Tables of up to so many rows are maintained in one step, at the end of a transaction: some
     /// milliseconds.
     var rowsMaintainedAtOnce = 4_096
+    /// What came after the last moment that counts, where a replay holds that out; else nil.
+    public var holdout: HoldoutPurchases?
     /// Decisions about versions, and about whose rows are here: each makes a refit that has begun
     /// useless.
     var decisions = 0

@@ -50,6 +50,58 @@ extension DaemonTests {
             #expect(try await Self.shop(scratch, seed: 2).output != first.output)
         }
 
+        private static func report(_ scratch: Scratch, _ arguments: String...) async throws
+            -> Outcome
+        {
+            try await Program(
+                [
+                    "replay", "--config", live, "--input", scratch.path("events"),
+                    "--churn-report", scratch.path("churn.json"),
+                ] + arguments
+            )
+            .outcome()
+        }
+
+        @Test func aChurnReportHoldsTheModelAgainstWhatCameAfterTheCut() async throws {
+            let scratch = try Scratch()
+            try await Self.shop(scratch).output.write(to: scratch.file("events"))
+            // The simulated year ends in June.
+            let cut = "2026-03-31"
+            let outcome = try await Self.report(
+                scratch,
+                "--cut",
+                cut,
+                "--set",
+                "churn.horizon_days=45"
+            )
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.errors.contains("churn foretold at the end of \(cut)"))
+            let object = try JSONSerialization.jsonObject(with: scratch.data("churn.json"))
+            let report = try #require(object as? [String: Any])
+            #expect(report["cut"] as? String == cut && report["horizon_days"] as? Double == 45)
+            let all = try #require(report["all"] as? [String: Any])
+            let customers = try #require(all["customers"] as? Int)
+            let scores = try #require(all["scores"] as? [String: [String: Any]])
+            let risk = try #require(scores["risk"])
+            #expect(try #require(risk["auc"] as? Double) > 0.6, "it ranks better than chance")
+            let deciles = try #require(risk["deciles"] as? [[String: Any]])
+            #expect(deciles.compactMap { $0["customers"] as? Int }.reduce(0, +) == customers)
+            #expect(customers > 100 && deciles.count == 10)
+        }
+
+        @Test func aChurnReportSaysWhatItLacks() async throws {
+            let scratch = try Scratch()
+            try Data().write(to: scratch.file("events"))
+            let none = try await Self.report(scratch, "--cut", "2026-01-31")
+            #expect(none.status == 1)
+            #expect(none.errors.contains("cannot write --churn-report: no purchase model"))
+            let alone = try await Self.report(scratch)
+            #expect(alone.status == 2)
+            #expect(alone.errors.contains("--churn-report and --cut need each other"))
+            let noDate = try await Self.report(scratch, "--cut", "2026-02-30")
+            #expect(noDate.status == 2 && noDate.errors.contains("expected yyyy-mm-dd"))
+        }
+
         @Test func aReplayIsWellFormedAndRepeatable() async throws {
             let scratch = try Scratch()
             try await Self.shop(scratch).output.write(to: scratch.file("events"))

@@ -7,11 +7,11 @@
     broker_check.py ... --broker-kills 5 --broker-pid FILE --broker-start COMMAND
 
 A simulated shop is fed to a topic at a steady rate until after the last kill. Daemons of one group read it
-and are killed (SIGKILL) at random moments, one at a time; with --daemons 2 the other one takes over. With
---freezes one is stopped (SIGSTOP) until the other has taken over, and wakes up as somebody whom the group has
-given up. With --broker-kills the broker's process is killed instead and COMMAND starts it again; a daemon that ends is
-started again, as a supervisor would. Then everything is read to its end, daemons drain, and the topics
-are dumped, read_committed:
+and are killed (SIGKILL) at random moments, four of five within a transaction where there is one, one at a
+time; with --daemons 2 the other one takes over. With --freezes one is stopped (SIGSTOP) until the other has
+taken over, and wakes up as somebody whom the group has given up. With --broker-kills the broker's process is
+killed instead and COMMAND starts it again; a daemon that ends is started again, as a supervisor would. Then
+everything is read to its end, daemons drain, and the topics are dumped, read_committed:
 
 - committed offsets are the ends of the topic
 - revisions are 1..n of every customer and life, every previous_segment_id is the segment before
@@ -230,6 +230,10 @@ def kill_daemons(arguments, broker, group, daemons, chance, statuses):
         wait_for_progress(broker, group, daemons, statuses)
         time.sleep(chance.uniform(0, 2))
         daemon = chance.choice(daemons)
+        # Where commits are quick, a moment by the clock alone hardly ever meets a transaction.
+        end = time.monotonic() + (2 if chance.random() < 0.8 else 0)
+        while time.monotonic() < end and not broker.is_open(group):
+            pass
         daemon.kill()
         inside += broker.is_open(group)
         if len(daemons) > 1 and chance.random() < 0.5:
@@ -431,7 +435,7 @@ def main():
     statuses = collections.Counter()
     # More than will be read: the feed has to outlast the last kill.
     breaks = arguments.kills + arguments.freezes + arguments.broker_kills
-    seconds = 60 + 25 * arguments.daemons * breaks
+    seconds = 60 + 25 * arguments.daemons * breaks + 90 * arguments.broker_kills
     events = int(seconds * arguments.rate)
     feed = Feed(arguments, arguments.customers or events // 40, events)
     feed.start()

@@ -23,6 +23,8 @@ struct ReplayCommand: ParsableCommand {
                 segmentd replay --config F --input - --assignments-out assignments.csv
               segmentd replay --config config/smartcart-notebook.yaml --format csv \\
                 --input smartcart_customers.csv --as-of 2014-06-29 --model-out model.json
+              segmentd replay --config F --input events.ndjson --cut 2026-06-30 \\
+                --churn-report churn.json
             """
     )
 
@@ -58,12 +60,32 @@ struct ReplayCommand: ParsableCommand {
     )
     var versionsOut: String?
 
+    @Option(
+        name: .long,
+        help: "File for how well churn was foretold at --cut, JSON; events behind it only tell."
+    )
+    var churnReport: String?
+
+    @Option(help: "Last day that the churn report's model sees, yyyy-mm-dd.")
+    var cut: String?
+
     func validate() throws {
         if format == .csv && asOf == nil {
             throw ValidationError("--format csv needs --as-of, the moment of the snapshot")
         }
         if let asOf, EventTime.parse(asOf) == nil {
             throw ValidationError("--as-of \(asOf) is no date and no RFC 3339 time")
+        }
+        guard (churnReport == nil) == (cut == nil) else {
+            throw ValidationError("--churn-report and --cut need each other")
+        }
+        if let cut {
+            guard asOf == nil else {
+                throw ValidationError("--cut is the final clock already; leave out --as-of")
+            }
+            guard cut.utf8.count == 10, EventTime.parse(cut) != nil else {
+                throw ValidationError("--cut \(cut) is no date; expected yyyy-mm-dd")
+            }
         }
     }
 
@@ -74,12 +96,15 @@ struct ReplayCommand: ParsableCommand {
         }
         if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
         let started = ContinuousClock.now
+        let cutDay = cut.flatMap(EventTime.parse).map(DayCalendar.utc.day)
+        let cutEnd = cutDay.map { loaded.segmentation.calendar.start(ofDay: $0 + 1) - 1 }
         var runner = ReplayRunner(
             configuration: loaded.segmentation,
             model: given,
-            asOf: asOf.flatMap(EventTime.parse),
+            asOf: cutEnd ?? asOf.flatMap(EventTime.parse),
             encodes: true
         )
+        if let cutDay { runner.holdOut(after: cutDay) }
         runner.keepsVersions = versionsOut != nil
         let records = try output.map { try OutputFile(path: $0, option: "--output") }
         try read(into: &runner, records: records)
@@ -104,6 +129,17 @@ struct ReplayCommand: ParsableCommand {
         Terminal.note(
             ReplaySummary.text(runner, seconds: (ContinuousClock.now - started).seconds)
         )
+        if let churnReport {
+            let report: ChurnReport
+            do throws(ChurnReportFailure) {
+                report = try runner.churnReport()
+            } catch {
+                throw CommandFailure("cannot write --churn-report: \(error.description)")
+            }
+            try OutputFile(path: churnReport, option: "--churn-report")
+                .write(report.json() + Array("\n".utf8))
+            Terminal.note(ChurnReportText.lines(report).joined(separator: "\n"))
+        }
     }
 
     private func read(into runner: inout ReplayRunner, records: OutputFile?) throws {
@@ -184,7 +220,7 @@ enum ReplaySummary {
             lines.append("  rejected: \(reason.rawValue) \(Terminal.grouped(count))")
         }
         let others = [
-            ("skipped, after --as-of", counters.skipped),
+            ("skipped, after the final clock", counters.skipped),
             ("reversals of orders beyond the ledger", counters.unmatchedReversals),
             ("customers erased", counters.erased),
             ("events of erased customers", counters.suppressed),

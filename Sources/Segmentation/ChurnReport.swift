@@ -1,0 +1,219 @@
+import Foundation
+import OnlineLearning
+
+/// How well the churn model of a cut foretold what happened after it.
+public struct ChurnReport: Encodable, Sendable {
+    /// A score's standing against what happened.
+    public struct Score: Encodable, Sendable {
+        /// Area under the receiver operating characteristic, 0 to 1; nil where all or none bought.
+        @Nullable public var auc: Double?
+        /// Mean squared error, 0 to 1; nil for a score that is no probability.
+        @Nullable public var brier: Double?
+        /// Ten bins of as many customers, from the lowest score; empty for a score that is no
+        /// probability.
+        public var deciles: [Decile]
+    }
+
+    /// A tenth of the customers.
+    public struct Decile: Encodable, Sendable {
+        /// Customers in it.
+        public var customers: Int
+        /// Mean of the score.
+        public var predicted: Double
+        /// Share without a purchase in the holdout.
+        public var observed: Double
+    }
+
+    /// Customers of one kind.
+    public struct Group: Encodable, Sendable {
+        /// How many there are.
+        public var customers: Int
+        /// Share without a purchase in the holdout; nil without customers.
+        @Nullable public var no_purchase_share: Double?
+        /// `risk`, `p_no_purchase`, `one_minus_p_alive` and `days_since_last_purchase`.
+        public var scores: [String: Score]
+    }
+
+    /// The parameters that were fit, times in weeks.
+    public struct Fit: Encodable, Sendable {
+        /// `mbg-nbd`, `bg-nbd` or `nbd`.
+        public var model: String
+        /// The data show no leaving, and `nbd` took the place of what was asked for.
+        public var fell_back: Bool
+        /// Parameters, nil where the model has none of the name.
+        public var r: Double
+        /// See `r`.
+        public var alpha: Double
+        /// See `r`.
+        @Nullable public var a: Double?
+        /// See `r`.
+        @Nullable public var b: Double?
+        /// Logarithm of the likelihood.
+        public var log_likelihood: Double
+        /// Whether the search came to its end.
+        public var converged: Bool
+        /// Customers that the fit has seen.
+        public var customers: Int
+    }
+
+    /// The last day that the fit has seen, `yyyy-mm-dd`.
+    public var cut: String
+    /// Length of the holdout behind it, in days.
+    public var horizon_days: Double
+    /// Moment of the newest event after the cut; before the end of the holdout, "no purchase" may
+    /// only mean that the file has ended.
+    @Nullable public var newest_event: String?
+    /// The fit.
+    public var fit: Fit
+    /// Everybody who had bought by the cut.
+    public var all: Group
+    /// Those who had bought on two days or more.
+    public var repeat_buyers: Group
+
+    /// As JSON.
+    public func json() throws -> [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
+        return Array(try encoder.encode(self))
+    }
+}
+
+/// Why there is no churn report.
+public struct ChurnReportFailure: Error, Sendable, CustomStringConvertible {
+    /// What is missing.
+    public var description: String
+}
+
+extension SegmentationCore {
+    /// Holds what the model in force says of every customer against their purchases after the cut.
+    ///
+    /// As in a fit, times are whole days: T is the cut less the first purchase day.
+    ///
+    /// - Precondition: `holdout` was there before the first event.
+    /// - Throws: `ChurnReportFailure` without a purchase model, or without anybody who has bought.
+    /// - Returns: the report.
+    public func churnReport() throws(ChurnReportFailure) -> ChurnReport {
+        guard let holdout else { preconditionFailure("nothing was held out") }
+        let cut = holdout.cut
+        guard let inForce, let parameters = inForce.model.churn else {
+            let reason = model?.churnPending ?? "no model version"
+            throw ChurnReportFailure(description: "no purchase model: \(reason)")
+        }
+        var all = ScoredCustomers()
+        var repeatBuyers = ScoredCustomers()
+        let buyers = holdout.rows
+        for row in 0..<table.rowEnd where table.isInUse(row) && table.purchaseDays(row) > 0 {
+            let first = table.firstPurchaseDay(row)
+            let last = table.lastPurchaseDay(row)
+            let x = table.purchaseDays(row) - 1
+            let recency = Double(last - first) / 7
+            let age = Double(max(cut, last) - first) / 7
+            let silent = parameters.probabilityNoPurchase(
+                x: x,
+                recency: recency,
+                age: age,
+                horizon: configuration.churn.horizonDays / 7
+            )
+            let customer = ScoredCustomers.Customer(
+                risk: silent,
+                probabilityNoPurchase: silent,
+                probabilityAlive: parameters.probabilityAlive(x: x, recency: recency, age: age),
+                silenceDays: Double(max(cut, last) - last),
+                stayedAway: !buyers.contains(row)
+            )
+            all.append(customer)
+            if x > 0 { repeatBuyers.append(customer) }
+        }
+        guard !all.outcomes.isEmpty else {
+            throw ChurnReportFailure(description: "nobody has bought by the cut")
+        }
+        var date: [UInt8] = []
+        JSONText.appendDate(day: Int64(cut), to: &date)
+        return ChurnReport(
+            cut: String(decoding: date, as: UTF8.self),
+            horizon_days: configuration.churn.horizonDays,
+            newest_event: holdout.latest.map {
+                var text: [UInt8] = []
+                JSONText.appendTime($0, to: &text)
+                return String(decoding: text, as: UTF8.self)
+            },
+            fit: ChurnReport.Fit(parameters),
+            all: all.group,
+            repeat_buyers: repeatBuyers.group
+        )
+    }
+}
+
+extension ChurnReport.Fit {
+    fileprivate init(_ parameters: PurchaseParameters) {
+        self.init(
+            model: parameters.model.rawValue,
+            fell_back: parameters.fellBackToNBD,
+            r: parameters.r,
+            alpha: parameters.alpha,
+            a: parameters.a,
+            b: parameters.b,
+            log_likelihood: parameters.logLikelihood,
+            converged: parameters.converged,
+            customers: parameters.customers
+        )
+    }
+}
+
+/// Scores of customers and what became of them.
+private struct ScoredCustomers {
+    struct Customer {
+        var risk: Double
+        var probabilityNoPurchase: Double
+        var probabilityAlive: Double
+        var silenceDays: Double
+        var stayedAway: Bool
+    }
+
+    private(set) var outcomes: [Bool] = []
+    private var risks: [Double] = []
+    private var silent: [Double] = []
+    private var gone: [Double] = []
+    private var silences: [Double] = []
+
+    mutating func append(_ customer: Customer) {
+        outcomes.append(customer.stayedAway)
+        risks.append(customer.risk)
+        silent.append(customer.probabilityNoPurchase)
+        gone.append(1 - customer.probabilityAlive)
+        silences.append(customer.silenceDays)
+    }
+
+    var group: ChurnReport.Group {
+        let count = outcomes.count
+        return ChurnReport.Group(
+            customers: count,
+            no_purchase_share: count == 0
+                ? nil : Double(outcomes.count { $0 }) / Double(count),
+            scores: [
+                "risk": probability(risks),
+                "p_no_purchase": probability(silent),
+                "one_minus_p_alive": probability(gone),
+                "days_since_last_purchase": ChurnReport.Score(
+                    auc: OutcomeQuality.areaUnderCurve(silences, outcomes),
+                    brier: nil,
+                    deciles: []
+                ),
+            ]
+        )
+    }
+
+    private func probability(_ scores: [Double]) -> ChurnReport.Score {
+        ChurnReport.Score(
+            auc: OutcomeQuality.areaUnderCurve(scores, outcomes),
+            brier: OutcomeQuality.brierScore(scores, outcomes),
+            deciles: OutcomeQuality.calibration(scores, outcomes).map {
+                ChurnReport.Decile(
+                    customers: $0.count,
+                    predicted: $0.predicted,
+                    observed: $0.observed
+                )
+            }
+        )
+    }
+}
