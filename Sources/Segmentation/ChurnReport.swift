@@ -34,28 +34,6 @@ public struct ChurnReport: Encodable, Sendable {
         public var scores: [String: Score]
     }
 
-    /// The parameters that were fit, times in weeks.
-    public struct Fit: Encodable, Sendable {
-        /// `mbg-nbd`, `bg-nbd` or `nbd`.
-        public var model: String
-        /// The data show no leaving, and `nbd` took the place of what was asked for.
-        public var fell_back: Bool
-        /// Parameters, nil where the model has none of the name.
-        public var r: Double
-        /// See `r`.
-        public var alpha: Double
-        /// See `r`.
-        @Nullable public var a: Double?
-        /// See `r`.
-        @Nullable public var b: Double?
-        /// Logarithm of the likelihood.
-        public var log_likelihood: Double
-        /// Whether the search came to its end.
-        public var converged: Bool
-        /// Customers that the fit has seen.
-        public var customers: Int
-    }
-
     /// The last day that the fit has seen, `yyyy-mm-dd`.
     public var cut: String
     /// Length of the holdout behind it, in days.
@@ -63,8 +41,8 @@ public struct ChurnReport: Encodable, Sendable {
     /// Moment of the newest event after the cut; before the end of the holdout, "no purchase" may
     /// only mean that the file has ended.
     @Nullable public var newest_event: String?
-    /// The fit.
-    public var fit: Fit
+    /// The fit, as in a bundle.
+    public var fit: ModelBundle.Churn
     /// Everybody who had bought by the cut.
     public var all: Group
     /// Those who had bought on two days or more.
@@ -137,25 +115,9 @@ extension SegmentationCore {
                 JSONText.appendTime($0, to: &text)
                 return String(decoding: text, as: UTF8.self)
             },
-            fit: ChurnReport.Fit(parameters),
+            fit: ModelBundle.Churn(parameters, pending: inForce.model.churnPending),
             all: all.group,
             repeat_buyers: repeatBuyers.group
-        )
-    }
-}
-
-extension ChurnReport.Fit {
-    fileprivate init(_ parameters: PurchaseParameters) {
-        self.init(
-            model: parameters.model.rawValue,
-            fell_back: parameters.fellBackToNBD,
-            r: parameters.r,
-            alpha: parameters.alpha,
-            a: parameters.a,
-            b: parameters.b,
-            log_likelihood: parameters.logLikelihood,
-            converged: parameters.converged,
-            customers: parameters.customers
         )
     }
 }

@@ -63,6 +63,21 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         @Nullable var calibration: Double?
         /// What keeps bands back, null when they are published.
         @Nullable var pending: String?
+
+        init(_ parameters: PurchaseParameters, pending: String?) {
+            model = parameters.model.rawValue
+            time_unit = "weeks"
+            r = parameters.r
+            alpha = parameters.alpha
+            a = parameters.a
+            b = parameters.b
+            log_likelihood = parameters.logLikelihood
+            converged = parameters.converged
+            customers = parameters.customers
+            fell_back = parameters.fellBackToNBD
+            calibration = nil
+            self.pending = pending
+        }
     }
 
     var version: Int
@@ -145,22 +160,7 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         elbow_k = model.elbow
         sweep_at = model.sweepAt
         sweep_customers = model.sweepCustomers
-        churn = model.churn.map { parameters in
-            Churn(
-                model: parameters.model.rawValue,
-                time_unit: "weeks",
-                r: parameters.r,
-                alpha: parameters.alpha,
-                a: parameters.a,
-                b: parameters.b,
-                log_likelihood: parameters.logLikelihood,
-                converged: parameters.converged,
-                customers: parameters.customers,
-                fell_back: parameters.fellBackToNBD,
-                calibration: nil,
-                pending: model.churnPending
-            )
-        }
+        churn = model.churn.map { Churn($0, pending: model.churnPending) }
         churn_pending = model.churnPending
         lineage = model.lineage
         next_segment_id = model.nextSegmentID
