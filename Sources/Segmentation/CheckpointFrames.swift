@@ -35,6 +35,8 @@ public struct CheckpointFrame: Equatable, Sendable {
         of payload: [UInt8],
         count: Int
     ) throws(CheckpointFailure) -> [(key: Range<Int>, value: Range<Int>)] {
+        // Before memory is taken for so many.
+        guard count <= payload.count / entryHeadBytes else { throw .inconsistent }
         var result: [(key: Range<Int>, value: Range<Int>)] = []
         result.reserveCapacity(count)
         var position = 0

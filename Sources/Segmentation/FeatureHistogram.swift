@@ -72,7 +72,8 @@ public struct FeatureHistogram: Codable, Sendable, Equatable {
         let expected = counts + [missing]
         let actual = now.counts + [now.missing]
         let bins = Double(expected.count)
-        let before = Double(expected.reduce(0, +)) + 0.5 * bins
+        // Counts of a document may be as large as a number can be: their sum is no whole number.
+        let before = expected.reduce(0.5 * bins) { $0 + Double($1) }
         let after = Double(sample.count) + 0.5 * bins
         guard !sample.isEmpty, expected.contains(where: { $0 > 0 }) else { return 0 }
         var index = 0.0

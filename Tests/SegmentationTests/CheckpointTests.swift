@@ -168,6 +168,13 @@ import Testing
     }
 
     /// The bytes of format 1, so that no change of them goes unnoticed.
+    @Test(arguments: [1, 200_000, Int(UInt32.max)])
+    func moreEntriesThanABlockCanHoldAreRefused(count: Int) {
+        #expect(throws: CheckpointFailure.inconsistent) {
+            try CheckpointFrame.entries(of: [0, 0, 0, 0, 0], count: count)
+        }
+    }
+
     @Test func anEmptyCheckpointHasItsBytes() throws {
         let header = CheckpointHeader(
             group: "g",

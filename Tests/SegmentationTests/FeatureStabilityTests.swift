@@ -24,6 +24,15 @@ struct FeatureStabilityTests {
         #expect(fitted.stabilityIndex(of: []) == 0)
     }
 
+    @Test func countsOfAnyBundleCanBeComputedWith() throws {
+        let most = Int.max
+        let json = "{\"upper_bounds\":[1],\"counts\":[\(most),\(most)],\"missing\":\(most)}"
+        let read = try JSONDecoder().decode(FeatureHistogram.self, from: Data(json.utf8))
+        #expect(read.mismatch == nil)
+        let index = read.stabilityIndex(of: [0, 2, .nan])
+        #expect(index >= 0 && index < 1e-9, "a third each, there and here")
+    }
+
     @Test func fewValuesMissingOnesAndConstantsAreSeen() {
         func mixed(_ ones: Int) -> [Double] { (0..<100).map { $0 < ones ? 1 : 0 } }
         for ones in [3, 50, 97] {
