@@ -99,6 +99,8 @@ public struct CheckpointHeader: Equatable, Sendable {
             throw .checksum
         }
         partition = Int32(bitPattern: UInt32(CheckpointBytes.read(bytes, 16, 4)))
+        // A row keeps 16 bits of it.
+        guard (0...Int32(UInt16.max)).contains(partition) else { throw .inconsistent }
         let rowVersion = CheckpointBytes.read(bytes, 20, 4)
         guard rowVersion == UInt64(RowCodec.version) else { throw .otherFormat(rowVersion) }
         offset = Int64(bitPattern: CheckpointBytes.read(bytes, 24, 8))

@@ -167,7 +167,6 @@ import Testing
         #expect(other != shop.feeder.core.slotFingerprint)
     }
 
-    /// The bytes of format 1, so that no change of them goes unnoticed.
     @Test(arguments: [1, 200_000, Int(UInt32.max)])
     func moreEntriesThanABlockCanHoldAreRefused(count: Int) {
         #expect(throws: CheckpointFailure.inconsistent) {
@@ -175,6 +174,24 @@ import Testing
         }
     }
 
+    /// A row keeps 16 bits of its partition.
+    @Test(arguments: [Int32.min, -1, 65_536, Int32.max])
+    func aPartitionThatNoRowCanKeepIsRefused(partition: Int32) throws {
+        var header = CheckpointHeader(
+            group: "g",
+            topic: "t",
+            partition: 65_535,
+            claim: "1@5",
+            offset: 7,
+            notedAtMilliseconds: 9,
+            slots: 1
+        )
+        #expect(try CheckpointHeader(header.encoded()) == header)
+        header.partition = partition
+        #expect(throws: CheckpointFailure.inconsistent) { try CheckpointHeader(header.encoded()) }
+    }
+
+    /// The bytes of format 1, so that no change of them goes unnoticed.
     @Test func anEmptyCheckpointHasItsBytes() throws {
         let header = CheckpointHeader(
             group: "g",
