@@ -12,9 +12,9 @@ public struct Minimum: Sendable, Equatable {
     public var converged: Bool
 }
 
-/// Minimises a function of a few variables within bounds, without derivatives, by NLopt.
+/// Minimises a function of a few variables within bounds, by NLopt.
 public enum Minimizer {
-    /// How to search.
+    /// How to search without derivatives.
     public enum Algorithm: Sendable, Equatable {
         /// Subplex (Rowan, 1990): Nelder-Mead on subspaces, robust where variables are correlated.
         case subplex
@@ -58,57 +58,114 @@ public enum Minimizer {
                 "the start must lie within the bounds"
             )
         }
-        let (result, minimum) = withoutActuallyEscaping(objective) { objective in
-            let evaluation = Evaluation(objective: objective, best: start)
-            let result = run(
+        return try withoutActuallyEscaping(objective) {
+            objective throws(NumericError) in
+            try search(
                 algorithm == .subplex ? NLOPT_LN_SBPLX : NLOPT_LN_NELDERMEAD,
-                evaluation,
+                Evaluation(best: start) { point, _ in objective(point) },
                 lower: lower,
                 upper: upper,
                 settings: (
                     initialStep, pointTolerance, valueTolerance, Int32(clamping: evaluationMax)
                 )
             )
-            return (
-                result,
-                Minimum(
-                    point: evaluation.best,
-                    value: evaluation.bestValue,
-                    evaluations: evaluation.count,
-                    converged: result > 0 && result != NLOPT_MAXEVAL_REACHED.rawValue
-                        || result == NLOPT_ROUNDOFF_LIMITED.rawValue
-                )
+        }
+    }
+
+    /// Minimises a smooth objective by its gradient: limited-memory BFGS (Liu and Nocedal, 1989,
+    /// doi:10.1007/BF01589116), in the variant of Luksan for bounds.
+    ///
+    /// The search is deterministic: the same objective gives the same bytes.
+    ///
+    /// - Parameters:
+    ///   - start: first point, one coordinate or more, within the bounds.
+    ///   - lower: lower bound of each coordinate.
+    ///   - upper: upper bound of each coordinate.
+    ///   - pointTolerance: ends the search when coordinates move less than this, absolutely.
+    ///   - valueTolerance: ends the search when the objective changes less than this, absolutely.
+    ///   - evaluationMax: limit of evaluations.
+    ///   - objective: the function of a point; writes the gradient there. A value that is not
+    ///     finite counts as very bad.
+    /// - Returns: the best point seen.
+    /// - Throws: `NumericError` of kind `libraryFailure` when the library refuses.
+    public static func minimizeSmooth(
+        start: [Double],
+        lower: [Double],
+        upper: [Double],
+        pointTolerance: Double = 1e-10,
+        valueTolerance: Double = 1e-14,
+        evaluationMax: Int = 1_000,
+        objective: ([Double], inout [Double]) -> Double
+    ) throws(NumericError) -> Minimum {
+        let count = start.count
+        precondition(count > 0 && lower.count == count && upper.count == count, "other shape")
+        precondition(evaluationMax > 0, "the limit must be positive")
+        return try withoutActuallyEscaping(objective) { objective throws(NumericError) in
+            try search(
+                NLOPT_LD_LBFGS,
+                Evaluation(best: start, objective: objective),
+                lower: lower,
+                upper: upper,
+                settings: (1, pointTolerance, valueTolerance, Int32(clamping: evaluationMax))
             )
         }
-        guard result > 0 || result == NLOPT_ROUNDOFF_LIMITED.rawValue else {
+    }
+
+    private static func search(
+        _ algorithm: nlopt_algorithm,
+        _ evaluation: Evaluation,
+        lower: [Double],
+        upper: [Double],
+        settings: (step: Double, point: Double, value: Double, evaluations: Int32)
+    ) throws(NumericError) -> Minimum {
+        let result = run(algorithm, evaluation, lower: lower, upper: upper, settings: settings)
+        // A search by gradient that can go no further says "failure"; what it has found counts.
+        let isStuck =
+            result == NLOPT_ROUNDOFF_LIMITED.rawValue
+            || (algorithm == NLOPT_LD_LBFGS && result == NLOPT_FAILURE.rawValue
+                && evaluation.count > 1)
+        guard result > 0 || isStuck else {
             throw NumericError(
                 kind: .libraryFailure,
                 operation: "minimise an objective",
                 reason: "NLopt returned \(result)"
             )
         }
-        return minimum
+        return Minimum(
+            point: evaluation.best,
+            value: evaluation.bestValue,
+            evaluations: evaluation.count,
+            converged: isStuck || result != NLOPT_MAXEVAL_REACHED.rawValue
+        )
     }
 
-    /// What the C callback needs: it lives exactly as long as one call of `minimize`.
+    /// What the C callback needs: it lives exactly as long as one search.
     private final class Evaluation {
-        let objective: ([Double]) -> Double
+        let objective: ([Double], inout [Double]) -> Double
         var point: [Double]
+        var gradient: [Double]
         var best: [Double]
         var bestValue = Double.infinity
         var count = 0
 
-        init(objective: @escaping ([Double]) -> Double, best: [Double]) {
+        init(best: [Double], objective: @escaping ([Double], inout [Double]) -> Double) {
             self.objective = objective
-            self.point = best
             self.best = best
+            point = best
+            gradient = best
         }
 
-        func value(at coordinates: UnsafePointer<Double>) -> Double {
+        func value(
+            at coordinates: UnsafePointer<Double>,
+            gradient target: UnsafeMutablePointer<Double>?
+        ) -> Double {
             for index in point.indices { unsafe point[index] = coordinates[index] }
             count += 1
-            let value = objective(point)
-            // Infinities would make the simplex compute NaN.
+            let value = objective(point, &gradient)
+            if let target = unsafe target {
+                for index in point.indices { unsafe target[index] = gradient[index] }
+            }
+            // Infinities would make the search compute NaN.
             let safe = value.isFinite ? value : 1e300
             if safe < bestValue {
                 bestValue = safe
@@ -133,12 +190,12 @@ public enum Minimizer {
         let context = unsafe Unmanaged.passUnretained(evaluation).toOpaque()
         unsafe nlopt_set_min_objective(
             search,
-            { _, coordinates, _, context in
+            { _, coordinates, gradient, context in
                 guard let coordinates = unsafe coordinates, let context = unsafe context else {
                     return 1e300
                 }
                 return unsafe Unmanaged<Evaluation>.fromOpaque(context).takeUnretainedValue()
-                    .value(at: coordinates)
+                    .value(at: coordinates, gradient: gradient)
             },
             context
         )

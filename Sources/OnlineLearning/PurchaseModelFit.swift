@@ -54,17 +54,14 @@ public enum PurchaseModelFit {
             )
         }
         let search = Search(groups: groups, customers: customers)
-        let base = try search.fitNBD(rate: purchases / exposure)
-        guard model != .nbd else { return base }
-        let fit = try search.fitDropout(model, base: base)
-        let a = fit.a ?? 0
-        let b = fit.b ?? 0
-        if a / (a + b) < dropoutMin {
-            var fallBack = base
-            fallBack.fellBackToNBD = true
-            return fallBack
+        var base = try search.fitNBD(rate: purchases / exposure)
+        if model != .nbd {
+            let fit = try search.fitDropout(model, base: base)
+            let (a, b) = (fit.a ?? 0, fit.b ?? 0)
+            guard a / (a + b) < dropoutMin else { return try search.withErrors(fit) }
+            base.fellBackToNBD = true
         }
-        return fit
+        return try search.withErrors(base)
     }
 }
 
@@ -84,6 +81,12 @@ private struct Search {
             step == 1 ? groups : stride(from: 0, to: groups.count, by: step).map { groups[$0] }
         )
         self.customers = customers
+    }
+
+    func withErrors(_ fit: PurchaseParameters) throws(NumericError) -> PurchaseParameters {
+        var fit = fit
+        fit.standardErrors = try PurchaseStandardErrors.at(fit, of: likelihood)
+        return fit
     }
 
     func fitNBD(rate: Double) throws(NumericError) -> PurchaseParameters {

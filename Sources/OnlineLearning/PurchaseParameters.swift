@@ -24,6 +24,8 @@ public struct PurchaseParameters: Sendable, Equatable {
     public var customers: Int
     /// True when a model with leaving was asked for and the data show none.
     public var fellBackToNBD: Bool
+    /// How sure the parameters are; nil where the fit does not tell.
+    public var standardErrors: PurchaseStandardErrors?
 
     /// Creates parameters from their parts.
     ///
@@ -37,7 +39,8 @@ public struct PurchaseParameters: Sendable, Equatable {
         logLikelihood: Double = 0,
         converged: Bool = true,
         customers: Int = 0,
-        fellBackToNBD: Bool = false
+        fellBackToNBD: Bool = false,
+        standardErrors: PurchaseStandardErrors? = nil
     ) {
         precondition(r > 0 && alpha > 0, "parameters are positive")
         precondition(model == .nbd ? a == nil && b == nil : (a ?? 0) > 0 && (b ?? 0) > 0)
@@ -50,6 +53,7 @@ public struct PurchaseParameters: Sendable, Equatable {
         self.converged = converged
         self.customers = customers
         self.fellBackToNBD = fellBackToNBD
+        self.standardErrors = standardErrors
     }
 
     /// The chance that a customer has not left.
@@ -89,6 +93,19 @@ public struct PurchaseParameters: Sendable, Equatable {
             return silent
         }
         return Self.share(ofLogOdds: odds) + Self.share(ofLogOdds: -odds) * silent
+    }
+
+    /// Purchases a week to be expected now: the chance of being alive, times the mean rate
+    /// `(r + x) / (alpha + T)` of the living.
+    ///
+    /// - Parameters:
+    ///   - x: repeat purchases.
+    ///   - recency: t_x, weeks.
+    ///   - age: T, weeks.
+    /// - Returns: the limit of `expectedPurchases` over short horizons, by their length.
+    public func ratePerWeek(x: Int, recency: Double, age: Double) -> Double {
+        probabilityAlive(x: x, recency: recency, age: age) * shape(x)
+            / (alpha + max(age, recency))
     }
 
     /// Time after the last purchase within which the next one falls with chance `q`, if alive.

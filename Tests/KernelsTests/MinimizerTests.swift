@@ -53,4 +53,43 @@ import Testing
         ) { $0[0] < 0.5 ? .nan : $0[0] }
         #expect(abs(minimum.point[0] - 0.5) < 1e-5)
     }
+
+    /// Rosenbrock's valley with its gradient.
+    private func valley(_ point: [Double], _ gradient: inout [Double]) -> Double {
+        let (x, y) = (point[0], point[1])
+        let off = y - x * x
+        gradient[0] = -2 * (1 - x) - 400 * x * off
+        gradient[1] = 200 * off
+        return (1 - x) * (1 - x) + 100 * off * off
+    }
+
+    @Test func aGradientLeadsThereInFewSteps() throws {
+        let minimum = try Minimizer.minimizeSmooth(
+            start: [-1.2, 1],
+            lower: [-5, -5],
+            upper: [5, 5]
+        ) { valley($0, &$1) }
+        #expect(minimum.converged && minimum.evaluations < 100)
+        #expect(abs(minimum.point[0] - 1) < 1e-8 && abs(minimum.point[1] - 1) < 1e-8)
+    }
+
+    @Test func aGradientStopsAtABound() throws {
+        // On the edge x = 1/2 the valley's floor is at y = 1/4.
+        let minimum = try Minimizer.minimizeSmooth(
+            start: [-1.2, 1],
+            lower: [-5, -5],
+            upper: [0.5, 5]
+        ) { valley($0, &$1) }
+        #expect(minimum.point[0] == 0.5 && abs(minimum.point[1] - 0.25) < 1e-7)
+    }
+
+    @Test func theLimitHoldsWithAGradientToo() throws {
+        let minimum = try Minimizer.minimizeSmooth(
+            start: [-1.2, 1],
+            lower: [-5, -5],
+            upper: [5, 5],
+            evaluationMax: 4
+        ) { valley($0, &$1) }
+        #expect(!minimum.converged && minimum.evaluations <= 5)
+    }
 }

@@ -121,6 +121,12 @@ struct ChurnReferenceTests {
             reference.b,
             reference.loglik
         )
+        // To the two digits that are published with this fit.
+        let errors = try #require(fit.standardErrors)
+        #expect(abs(errors.r - 0.01) < 0.005)
+        #expect(abs(errors.alpha - 0.38) < 0.005)
+        #expect(abs(try #require(errors.a) - 0.19) < 0.005)
+        #expect(abs(try #require(errors.b) - 0.71) < 0.005)
     }
 
     /// A customer of the CDNOW sample: days of purchase in calibration, and whether any came after.

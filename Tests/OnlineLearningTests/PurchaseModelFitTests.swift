@@ -117,6 +117,46 @@ import Testing
         #expect(abs(nbd.r - 0.9) < 0.15)
     }
 
+    @Test(arguments: [PurchaseModel.mbgNBD, .bgNBD, .nbd])
+    func errorsFallWithTheRootOfTheCustomers(model: PurchaseModel) throws {
+        let histogram = simulate(
+            customers: 2000,
+            dropout: (0.8, 2.4),
+            alsoAfterFirst: model == .mbgNBD,
+            seed: 2
+        )
+        let fit = try PurchaseModelFit.fit(histogram, model: model)
+        let fourfold = try PurchaseModelFit.fit(
+            groups: histogram.groups.map {
+                PurchaseGroup(history: $0.history, count: 4 * $0.count)
+            },
+            model: model
+        )
+        let one = try #require(fit.standardErrors)
+        let four = try #require(fourfold.standardErrors)
+        #expect((one.a == nil) == (model == .nbd) && (one.b == nil) == (model == .nbd))
+        #expect(abs(one.r / four.r - 2) < 1e-3)
+        #expect(abs(one.alpha / four.alpha - 2) < 1e-3)
+        if let a = one.a, let b = one.b {
+            #expect(abs(a / (try #require(four.a)) - 2) < 1e-3)
+            #expect(abs(b / (try #require(four.b)) - 2) < 1e-3)
+        }
+        // A parameter that is moved by its error alone costs half a unit of log-likelihood or
+        // more: the others could give way.
+        var moved = fit
+        moved.r += one.r
+        let loss = fit.logLikelihood - plainLikelihood(histogram.groups, moved)
+        #expect(loss > 0.45 && loss < 50)
+    }
+
+    @Test func aFlatLikelihoodIsToldByItsErrors() throws {
+        // One and the same history for all: r and alpha may grow together for ever.
+        var histogram = PurchaseHistogram()
+        histogram.add(repeatPurchases: 4, recencyDays: 80, ageDays: 100, count: 500)
+        let fit = try PurchaseModelFit.fit(histogram, model: .nbd)
+        #expect(fit.standardErrors.map { $0.r > fit.r && $0.alpha > fit.alpha } ?? true)
+    }
+
     @Test func orderOfCountingDoesNotMatter() throws {
         let one = simulate(customers: 300, dropout: (1, 3), alsoAfterFirst: true, seed: 3)
         let two = simulate(customers: 300, dropout: (1, 3), alsoAfterFirst: true, seed: 4)
