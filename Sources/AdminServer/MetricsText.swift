@@ -129,6 +129,7 @@ enum MetricsText {
             text.metric(MetricNames.statisticsDrift, drift)
         }
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
+        text.metric(MetricNames.silenceGuard, status.churnPaused == nil ? 0 : 1)
     }
 }
 

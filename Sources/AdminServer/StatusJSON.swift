@@ -55,6 +55,7 @@ enum StatusJSON {
             "churn": .object([
                 "ready": .flag(status.churnMissing == nil),
                 "missing": .optional(status.churnMissing),
+                "paused": .optional(status.churnPaused),
             ]),
         ])
         return object.encoded

@@ -33,6 +33,8 @@ public enum EngineReport: Sendable, Equatable {
     case refitDropped
     /// A new version moves too many customers and waits for an operator.
     case heldBack(version: Int, because: String, replaces: Int?)
+    /// Due moments wait, since orders are missing, and why; nil when they no longer do.
+    case silence(String?)
     /// An operator's command took effect.
     case commanded(String)
     /// A new version is in force.

@@ -86,6 +86,7 @@ extension CommitLoop where Log: ~Copyable {
         let statisticsDrift = core.statisticsDrift
         let model = core.model
         let shadow = core.shadow
+        let silence = core.silenceReason
         let json = publishedVersion == model?.version ? nil : bundleJSON()
         let isNewVersion = model != nil && publishedVersion != model?.version
         board.update { status in
@@ -116,10 +117,13 @@ extension CommitLoop where Log: ~Copyable {
             status.churnMissing =
                 model.map { $0.churn == nil || $0.churnPending != nil ? $0.churnPending : nil }
                 ?? "no model yet"
+            status.churnPaused = silence
             status.model = model.map(EngineStatus.Model.init)
             if let json { status.modelBundleJSON = json }
             status.shadow = shadow.map(EngineStatus.Shadow.init)
         }
+        if (silence != nil) != publishedSilence { report(.silence(silence)) }
+        publishedSilence = silence != nil
         if let shadow, shadow.version != publishedShadow {
             report(
                 .heldBack(

@@ -15,6 +15,7 @@ extension CommitLoop where Log: ~Copyable {
     /// is in.
     mutating func decideDue() throws(LoopFault) {
         try advanceClocks()
+        for partition in positions.partitions { core.watchOrders(of: partition) }
         guard isAnythingDue else { return }
         var left = configuration.dueRows
         for partition in positions.partitions.sorted() where left > 0 && core.isDue(partition) {

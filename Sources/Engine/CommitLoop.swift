@@ -118,6 +118,8 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var aborted = 0
     var publishedVersion = -1
     var publishedShadow: Int?
+    /// Whether it has been reported that due moments wait for orders.
+    var publishedSilence = false
     /// Operators' commands of the open transaction, to be answered when it ends.
     var commands: [Mailbox.Command] = []
     var nextStatus: Int64 = 0

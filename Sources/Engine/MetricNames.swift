@@ -274,6 +274,12 @@ public enum MetricNames {
         .gauge,
         "1 once there are churn bands."
     )
+    /// Silence guard.
+    public static let silenceGuard = MetricName(
+        "segmentd_silence_guard_active",
+        .gauge,
+        "1 while due moments wait because the shop's orders are missing."
+    )
 
     /// All of them, in the order of `/metrics`.
     public static let all: [MetricName] = [
@@ -284,5 +290,6 @@ public enum MetricNames {
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
         segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
         quantisationError, quantisationDrift, featureStability, statisticsDrift, churnReady,
+        silenceGuard,
     ]
 }

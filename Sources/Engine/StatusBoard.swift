@@ -236,6 +236,8 @@ public struct EngineStatus: Sendable {
     public var modelBundleJSON: String?
     /// Why there are no churn bands yet, nil once there are.
     public var churnMissing: String? = "no model yet"
+    /// Why due moments wait for orders, nil while they do not.
+    public var churnPaused: String?
     /// Since when no broker answers, in milliseconds since 1970; nil while one does.
     public var brokerDownSinceMilliseconds: Int64?
     /// The last operating fault in words.

@@ -73,34 +73,20 @@ extension SegmentationCore {
     public func churnReport() throws(ChurnReportFailure) -> ChurnReport {
         guard let holdout else { preconditionFailure("nothing was held out") }
         let cut = holdout.cut
-        guard let inForce, let parameters = inForce.model.churn else {
+        guard let inForce, let fit = ModelBundle.Churn(inForce.model) else {
             let reason = model?.churnPending ?? "no model version"
             throw ChurnReportFailure(description: "no purchase model: \(reason)")
         }
         var all = ScoredCustomers()
         var repeatBuyers = ScoredCustomers()
         let buyers = holdout.rows
+        let moment = configuration.calendar.start(ofDay: cut)
         for row in 0..<table.rowEnd where table.isInUse(row) && table.purchaseDays(row) > 0 {
-            let first = table.firstPurchaseDay(row)
-            let last = table.lastPurchaseDay(row)
-            let x = table.purchaseDays(row) - 1
-            let recency = Double(last - first) / 7
-            let age = Double(max(cut, last) - first) / 7
-            let silent = parameters.probabilityNoPurchase(
-                x: x,
-                recency: recency,
-                age: age,
-                horizon: configuration.churn.horizonDays / 7
-            )
-            let customer = ScoredCustomers.Customer(
-                risk: silent,
-                probabilityNoPurchase: silent,
-                probabilityAlive: parameters.probabilityAlive(x: x, recency: recency, age: age),
-                silenceDays: Double(max(cut, last) - last),
-                stayedAway: !buyers.contains(row)
-            )
-            all.append(customer)
-            if x > 0 { repeatBuyers.append(customer) }
+            // As in a fit, at the end of the cut, in whole days.
+            let state = churnRisk.evaluate(standing(of: row), at: moment, by: inForce)
+            let stayedAway = !buyers.contains(row)
+            all.append(state, stayedAway: stayedAway)
+            if state.repeats > 0 { repeatBuyers.append(state, stayedAway: stayedAway) }
         }
         guard !all.outcomes.isEmpty else {
             throw ChurnReportFailure(description: "nobody has bought by the cut")
@@ -115,7 +101,7 @@ extension SegmentationCore {
                 JSONText.appendTime($0, to: &text)
                 return String(decoding: text, as: UTF8.self)
             },
-            fit: ModelBundle.Churn(parameters, pending: inForce.model.churnPending),
+            fit: fit,
             all: all.group,
             repeat_buyers: repeatBuyers.group
         )
@@ -124,26 +110,19 @@ extension SegmentationCore {
 
 /// Scores of customers and what became of them.
 private struct ScoredCustomers {
-    struct Customer {
-        var risk: Double
-        var probabilityNoPurchase: Double
-        var probabilityAlive: Double
-        var silenceDays: Double
-        var stayedAway: Bool
-    }
-
     private(set) var outcomes: [Bool] = []
     private var risks: [Double] = []
     private var silent: [Double] = []
     private var gone: [Double] = []
     private var silences: [Double] = []
 
-    mutating func append(_ customer: Customer) {
-        outcomes.append(customer.stayedAway)
-        risks.append(customer.risk)
-        silent.append(customer.probabilityNoPurchase)
-        gone.append(1 - customer.probabilityAlive)
-        silences.append(customer.silenceDays)
+    mutating func append(_ state: ChurnState, stayedAway: Bool) {
+        outcomes.append(stayedAway)
+        // With a purchase model and a purchase, all of them are known.
+        risks.append(state.risk ?? .nan)
+        silent.append(state.probabilityNoPurchase ?? .nan)
+        gone.append(1 - (state.probabilityAlive ?? .nan))
+        silences.append(state.silenceDays)
     }
 
     var group: ChurnReport.Group {

@@ -21,10 +21,11 @@ struct ChurnState: Equatable {
     var silenceDays = 0.0
     var probabilityAlive: Double?
     var probabilityNoPurchase: Double?
+    /// The published risk: calibrated once there are outcomes to learn from, until then the chance
+    /// of no purchase.
+    var risk: Double?
     var band = ChurnBand.insufficientData
 
-    /// The published risk; its calibrated form once there is one.
-    var risk: Double? { probabilityNoPurchase }
     /// Repeat purchase days.
     var repeats: Int { max(0, purchaseDays - 1) }
 }
@@ -66,6 +67,8 @@ struct ChurnRisk: Sendable {
         /// 00:00 of the first and last purchase day; 0 without one.
         var firstPurchase: Int64
         var lastPurchase: Int64
+        /// Money spent so far.
+        var spent: Double
         var band: ChurnBand
         var cooldownUntil: Int64
 
@@ -74,6 +77,57 @@ struct ChurnRisk: Sendable {
         var recency: Double {
             max(0, Double(lastPurchase - firstPurchase)) / Double(DayCalendar.dayMilliseconds) / 7
         }
+
+        /// The purchases at a moment.
+        func summary(at time: Int64) -> PurchaseSummary {
+            PurchaseSummary(
+                repeatPurchases: repeats,
+                recency: recency,
+                age: Double(time - firstPurchase) / Double(DayCalendar.dayMilliseconds) / 7,
+                spent: spent
+            )
+        }
+    }
+
+    /// How a version tells risks.
+    struct Teller {
+        var parameters: PurchaseParameters
+        var calibration: RiskCalibration?
+        /// Weeks.
+        var horizon: Double
+
+        func risk(_ summary: PurchaseSummary) -> Double {
+            if let calibration { return calibration.risk(summary, parameters) }
+            return parameters.probabilityNoPurchase(
+                x: summary.repeatPurchases,
+                recency: summary.recency,
+                age: summary.age,
+                horizon: horizon
+            )
+        }
+
+        /// Weeks since the first purchase, nil for never; `level` is above 0 and below 1.
+        func ageWhenRiskRises(to level: Double, _ summary: PurchaseSummary) -> Double? {
+            if let calibration {
+                return calibration.ageWhenRiskRises(to: level, summary, parameters)
+            }
+            return parameters.ageWhenNoPurchaseRises(
+                to: level,
+                x: summary.repeatPurchases,
+                recency: summary.recency,
+                horizon: horizon
+            )
+        }
+    }
+
+    /// How a version tells risks; nil while there is no purchase model.
+    func teller(of inForce: ModelInForce?) -> Teller? {
+        guard let inForce, let parameters = inForce.model.churn else { return nil }
+        return Teller(
+            parameters: parameters,
+            calibration: inForce.model.calibration,
+            horizon: configuration.horizonDays / 7
+        )
     }
 
     let configuration: SegmentationConfiguration.Churn
@@ -93,23 +147,26 @@ struct ChurnRisk: Sendable {
         state.recency = standing.recency
         state.age = max(state.recency, Double(time - standing.firstPurchase) / day / 7)
         state.silenceDays = max(0, Double(time - standing.lastPurchase) / day)
-        guard let parameters = model?.model.churn else { return state }
+        guard let teller = teller(of: model) else { return state }
+        let parameters = teller.parameters
         state.probabilityAlive = parameters.probabilityAlive(
             x: state.repeats,
             recency: state.recency,
             age: state.age
         )
-        let risk = parameters.probabilityNoPurchase(
+        state.probabilityNoPurchase = parameters.probabilityNoPurchase(
             x: state.repeats,
             recency: state.recency,
             age: state.age,
-            horizon: configuration.horizonDays / 7
+            horizon: teller.horizon
         )
-        state.probabilityNoPurchase = risk
+        let risk = teller.risk(standing.summary(at: time))
+        state.risk = risk
         guard model?.model.churnPending == nil else { return state }
         state.band = nextBand(
             risk: risk,
             state: state,
+            isWorthAnAlert: standing.spent >= configuration.minimumSpent,
             parameters: parameters,
             band: standing.band,
             inCooldown: time < standing.cooldownUntil
@@ -120,10 +177,12 @@ struct ChurnRisk: Sendable {
     private func nextBand(
         risk: Double,
         state: ChurnState,
+        isWorthAnAlert: Bool,
         parameters: PurchaseParameters,
         band: ChurnBand,
         inCooldown: Bool
     ) -> ChurnBand {
+        guard isWorthAnAlert else { return .low }
         func silenceExceeds(_ quantile: Double) -> Bool {
             let gap = parameters.gapQuantile(quantile, x: state.repeats, recency: state.recency)
             return state.silenceDays > gap * 7
@@ -184,6 +243,7 @@ extension CustomerTable {
             purchaseDays: days,
             firstPurchase: days == 0 ? 0 : calendar.start(ofDay: firstPurchaseDay(row)),
             lastPurchase: days == 0 ? 0 : calendar.start(ofDay: lastPurchaseDay(row)),
+            spent: totals(of: row).spent,
             band: band(row),
             cooldownUntil: cooldownUntil(row)
         )

@@ -66,7 +66,9 @@ extension ChurnRisk {
     /// The risk and the quantile of the gap that lift the band, nil when time alone lifts it no
     /// more.
     private func thresholds(_ standing: Standing) -> (risk: Double, quantile: Double)? {
-        guard standing.purchaseDays > 0 else { return nil }
+        guard standing.purchaseDays > 0, standing.spent >= configuration.minimumSpent else {
+            return nil
+        }
         switch standing.band {
         case .insufficientData, .low:
             return (configuration.raiseMedium, configuration.quantileMedium)
@@ -84,14 +86,18 @@ extension ChurnRisk {
     func earliestRise(
         of standing: Standing,
         after time: Int64,
-        _ parameters: PurchaseParameters
+        _ teller: Teller
     ) -> Int64 {
         guard let (_, quantile) = thresholds(standing) else { return DueMoment.never }
-        let gap = parameters.gapQuantile(quantile, x: standing.repeats, recency: standing.recency)
+        let gap = teller.parameters.gapQuantile(
+            quantile,
+            x: standing.repeats,
+            recency: standing.recency
+        )
         let silent = DueMoment.ceiling(
             Double(standing.lastPurchase) + gap * 7 * Double(DayCalendar.dayMilliseconds) - 2
         )
-        guard silent > time else { return nextRise(of: standing, after: time, parameters) }
+        guard silent > time else { return nextRise(of: standing, after: time, teller) }
         let start = standing.band < .medium ? standing.cooldownUntil : Int64.min
         return max(silent, start)
     }
@@ -100,23 +106,21 @@ extension ChurnRisk {
     func nextRise(
         of standing: Standing,
         after time: Int64,
-        _ parameters: PurchaseParameters
+        _ teller: Teller
     ) -> Int64 {
         guard let (level, quantile) = thresholds(standing) else { return DueMoment.never }
         let day = Double(DayCalendar.dayMilliseconds)
-        let (x, recency) = (standing.repeats, standing.recency)
-        let gap = parameters.gapQuantile(quantile, x: x, recency: recency) * 7
+        let gap =
+            teller.parameters.gapQuantile(
+                quantile,
+                x: standing.repeats,
+                recency: standing.recency
+            ) * 7
         func isSilent(_ moment: Int64) -> Bool {
             max(0, Double(moment - standing.lastPurchase) / day) > gap
         }
         func isRisky(_ moment: Int64) -> Bool {
-            let age = max(recency, Double(moment - standing.firstPurchase) / day / 7)
-            return parameters.probabilityNoPurchase(
-                x: x,
-                recency: recency,
-                age: age,
-                horizon: configuration.horizonDays / 7
-            ) >= level
+            teller.risk(standing.summary(at: moment)) >= level
         }
         var moment = DueMoment.first(
             near: DueMoment.ceiling(Double(standing.lastPurchase) + gap * day),
@@ -125,12 +129,7 @@ extension ChurnRisk {
         )
         if moment < DueMoment.never && !isRisky(moment) {
             guard level < 1,
-                let age = parameters.ageWhenNoPurchaseRises(
-                    to: level,
-                    x: x,
-                    recency: recency,
-                    horizon: configuration.horizonDays / 7
-                )
+                let age = teller.ageWhenRiskRises(to: level, standing.summary(at: moment))
             else { return DueMoment.never }
             moment = DueMoment.first(
                 near: DueMoment.ceiling(Double(standing.firstPurchase) + age * 7 * day),

@@ -47,39 +47,6 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         @Nullable var silhouette: Double?
     }
 
-    /// The purchase model.
-    public struct Churn: Codable, Sendable, Equatable {
-        var model: String
-        var time_unit: String
-        var r: Double
-        var alpha: Double
-        @Nullable var a: Double?
-        @Nullable var b: Double?
-        var log_likelihood: Double
-        var converged: Bool
-        var customers: Int
-        /// The fit found no dropout and is NBD instead of what was asked for.
-        var fell_back: Bool
-        @Nullable var calibration: Double?
-        /// What keeps bands back, null when they are published.
-        @Nullable var pending: String?
-
-        init(_ parameters: PurchaseParameters, pending: String?) {
-            model = parameters.model.rawValue
-            time_unit = "weeks"
-            r = parameters.r
-            alpha = parameters.alpha
-            a = parameters.a
-            b = parameters.b
-            log_likelihood = parameters.logLikelihood
-            converged = parameters.converged
-            customers = parameters.customers
-            fell_back = parameters.fellBackToNBD
-            calibration = nil
-            self.pending = pending
-        }
-    }
-
     var version: Int
     var step: Int
     var trained_at: String
@@ -96,6 +63,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
     var sweep_customers: Int
     @Nullable var churn: Churn?
     @Nullable var churn_pending: String?
+    /// What keeps the calibration of the risk back; left out where nothing does.
+    var calibration_pending: String?
     var lineage: [SegmentModel.Lineage]
     var next_segment_id: Int
     var categories: [String: Double]
@@ -160,8 +129,9 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         elbow_k = model.elbow
         sweep_at = model.sweepAt
         sweep_customers = model.sweepCustomers
-        churn = model.churn.map { Churn($0, pending: model.churnPending) }
+        churn = Churn(model)
         churn_pending = model.churnPending
+        calibration_pending = model.calibrationPending
         lineage = model.lineage
         next_segment_id = model.nextSegmentID
         categories = Dictionary(
@@ -262,19 +232,9 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         model.elbow = elbow_k
         model.sweepAt = sweep_at
         model.sweepCustomers = sweep_customers
-        model.churn = churn.map {
-            PurchaseParameters(
-                model: PurchaseModel(rawValue: $0.model) ?? .mbgNBD,
-                r: $0.r,
-                alpha: $0.alpha,
-                a: $0.a,
-                b: $0.b,
-                logLikelihood: $0.log_likelihood,
-                converged: $0.converged,
-                customers: $0.customers,
-                fellBackToNBD: $0.fell_back
-            )
-        }
+        model.churn = churn?.parameters
+        model.calibration = churn?.calibration?.calibration
+        model.calibrationPending = calibration_pending
         model.churnPending = churn_pending
         model.lineage = lineage
         model.nextSegmentID = next_segment_id
@@ -331,23 +291,8 @@ public struct ModelBundle: Codable, Sendable, Equatable {
         if next_segment_id <= highest {
             differences.append("next_segment_id: must be above every segment's id")
         }
-        if let churn { differences += Self.check(churn) }
+        differences += churn?.differences ?? []
         if !differences.isEmpty { throw ModelMismatch(differences: differences) }
-    }
-
-    private static func check(_ churn: Churn) -> [String] {
-        guard let model = PurchaseModel(rawValue: churn.model) else {
-            return ["churn.model: unknown, \(churn.model)"]
-        }
-        var differences: [String] = []
-        if !(churn.r > 0 && churn.alpha > 0) {
-            differences.append("churn: r and alpha must be above 0")
-        }
-        let hasDropout = (churn.a ?? 0) > 0 && (churn.b ?? 0) > 0
-        if model == .nbd ? churn.a != nil || churn.b != nil : !hasDropout {
-            differences.append("churn: a and b must be above 0, and null for nbd")
-        }
-        return differences
     }
 }
 

@@ -46,6 +46,7 @@ struct ModelTrainer {
     /// - Returns: nil when it was told to end.
     mutating func fit(
         table: CustomerTable,
+        trails: PurchaseTrails,
         statistics: PopulationStatistics
     ) throws(NumericError) -> SegmentModel? {
         guard begins(.basis) else { return nil }
@@ -78,7 +79,7 @@ struct ModelTrainer {
         identify(table)
         NamingOfPersonas.name(&model, previous: previous, personas: configuration.personas)
         guard begins(.churn) else { return nil }
-        try fitChurn(table)
+        try fitChurn(table, trails)
         return model
     }
 

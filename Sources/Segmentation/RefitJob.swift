@@ -43,12 +43,14 @@ struct RefitPlan: Sendable {
     ///
     /// - Parameters:
     ///   - table: the rows; no blocks are read.
+    ///   - trails: purchases of some of them.
     ///   - statistics: of these rows.
     ///   - fences: beyond which rows have been left out.
     ///   - begins: told every stage; false ends the refit.
     /// - Returns: nil when it was told to end.
     func fit(
         _ table: CustomerTable,
+        _ trails: PurchaseTrails,
         _ statistics: PopulationStatistics,
         fences: [OutlierFence],
         begins: @escaping (RefitStage) -> Bool
@@ -57,9 +59,9 @@ struct RefitPlan: Sendable {
         var trainer = ModelTrainer(self, begins: begins)
         var fitted: SegmentModel
         do throws(NumericError) {
-            guard let model = try trainer.fit(table: table, statistics: statistics) else {
-                return nil
-            }
+            guard
+                let model = try trainer.fit(table: table, trails: trails, statistics: statistics)
+            else { return nil }
             fitted = model
         } catch {
             return failure("\(error)")
@@ -93,6 +95,8 @@ public struct RefitJob: Sendable {
     let plan: RefitPlan
     /// Rows without blocks; each as it was when its slice was copied.
     var rows: CustomerTable
+    /// Purchases of some of them.
+    var trails: PurchaseTrails
 
     /// Bytes of memory that the copies take.
     public var memoryBytes: Int { rows.memoryBytes }
@@ -118,7 +122,7 @@ public struct RefitJob: Sendable {
             model: nil,
             landmarks: plan.landmarks
         )
-        return plan.fit(rows, statistics, fences: fences, begins: begins)
+        return plan.fit(rows, trails, statistics, fences: fences, begins: begins)
     }
 
     /// Takes the outlier decision of every copied row at the moment of the refit; the rows
@@ -157,6 +161,7 @@ struct RefitUnderWay: Sendable {
     let decisions: Int
     /// Rows copied so far; empty once the job has been handed out.
     var rows: CustomerTable
+    var trails = PurchaseTrails()
     var cursor = 0
     /// Customers whose change since the last refit it has taken note of.
     var notedChanges = 0

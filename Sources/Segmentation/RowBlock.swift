@@ -145,6 +145,15 @@ struct RowBlock: Sendable {
         return false
     }
 
+    /// Every order of the ledger, in order of arrival.
+    func forEachOrder(_ body: (LedgerEntry) -> Void) {
+        var position = ledgerStart
+        for _ in 0..<ledgerCount {
+            body(LedgerWords.decode(words, position))
+            position += LedgerWords.count(words, position)
+        }
+    }
+
     /// Purchase days: those outside, and the distinct days in force in the ledger not yet counted.
     ///
     /// - Returns: number of days, first and last day (`Int32.max`, `Int32.min` without a purchase).

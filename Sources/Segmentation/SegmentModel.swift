@@ -89,6 +89,10 @@ public struct SegmentModel: Sendable, Equatable {
     public var churn: PurchaseParameters?
     /// What keeps bands back; nil when they are published.
     public var churnPending: String?
+    /// How the risk was learnt from outcomes; nil where it is the purchase model's chance.
+    public var calibration: RiskCalibration?
+    /// What keeps the calibration back; nil when there is one, or no purchase model.
+    public var calibrationPending: String?
     /// Changes of segments, the latest versions last.
     public var lineage: [Lineage] = []
     /// Next unused segment id.

@@ -157,6 +157,9 @@ extension SegmentationCore {
             context: context,
             into: &output
         )
+        if event.type == .orderPlaced {
+            noteOrder(at: event.time, of: row, partition: record.partition)
+        }
         if rowChanges >= configuration.model.miniBatch { completeMiniBatch(into: &output) }
     }
 

@@ -3,10 +3,13 @@
 ///
 /// Sums are made anew behind a cursor (see `StatisticsRebuild`) at every refit, and where the check
 /// of their condition asks for it; blocks are moved together where much of their memory is unused,
-/// also by a worker that never refits. `replay` does the same in one slice.
+/// also by a worker that never refits. What the silence guard expects is added up here too.
+/// `replay` does all of it in one slice.
 extension SegmentationCore {
     /// Whether a slice of maintenance waits.
-    public var isMaintenanceDue: Bool { isRebuilding || table.isCompacting }
+    public var isMaintenanceDue: Bool {
+        isRebuilding || table.isCompacting || expectationPass != nil
+    }
 
     /// Whether sums are being made anew.
     public var isRebuilding: Bool { statistics.rebuild.isUnderWay }
@@ -17,7 +20,8 @@ extension SegmentationCore {
     /// the product of its two deviations.
     public var statisticsDrift: Double? { statistics.drift }
 
-    /// Goes on with the rebuild of the sums, or else with moving blocks together.
+    /// Goes on with the rebuild of the sums, or else the expectation, or else with moving blocks
+    /// together.
     ///
     /// - Parameter limit: rows looked at, at most.
     /// - Precondition: no transaction is open.
@@ -27,6 +31,8 @@ extension SegmentationCore {
         if statistics.rebuild.isUnderWay {
             statistics.flush(&table, model: inForce, landmarks: landmarks)
             statistics.rebuildSlice(of: table, limit: limit, model: inForce, landmarks: landmarks)
+        } else if expectationPass != nil {
+            expect(limit: limit)
         } else {
             table.compactBlocks(limit: limit)
         }
@@ -38,6 +44,7 @@ extension SegmentationCore {
             statistics.beginRebuild(centres: statistics.nearbyCentres())
         }
         table.beginCompaction()
+        if isExpectationDue { beginExpectation() }
         guard table.rowEnd <= rowsMaintainedAtOnce else { return }
         while isMaintenanceDue { maintain(limit: .max) }
     }

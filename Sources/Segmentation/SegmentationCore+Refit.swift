@@ -67,9 +67,16 @@ extension SegmentationCore {
         statistics.beginRebuild(centres: plan.centres)
         statistics.rebuildSlice(of: table, limit: .max, model: inForce, landmarks: landmarks)
         table.compactBlocks()
-        guard let result = plan.fit(table, statistics, fences: fences, begins: { _ in true }) else {
-            preconditionFailure("nothing told the refit to end")
-        }
+        var trails = PurchaseTrails()
+        trails.append(
+            0..<table.rowEnd,
+            of: table,
+            block: &block,
+            calendar: configuration.calendar
+        )
+        guard
+            let result = plan.fit(table, trails, statistics, fences: fences, begins: { _ in true })
+        else { preconditionFailure("nothing told the refit to end") }
         if !result.comesIntoForce { exchangeFences(fences, for: model?.fences ?? [], at: time) }
         try take(result, into: &output)
     }

@@ -45,17 +45,24 @@ extension SegmentationCore {
         copyRows(limit: limit)
         guard let progress = refitUnderWay, progress.cursor >= table.rowEnd else { return nil }
         refitUnderWay?.rows = CustomerTable(schema: schema)
+        refitUnderWay?.trails = PurchaseTrails()
         refitUnderWay?.isHandedOut = true
         let plan = refitPlan(at: greatestEventTime, reason: progress.reason, decisions: decisions)
         statistics.beginRebuild(centres: plan.centres)
         table.beginCompaction()
-        return RefitJob(plan: plan, rows: progress.rows)
+        return RefitJob(plan: plan, rows: progress.rows, trails: progress.trails)
     }
 
     private mutating func copyRows(limit: Int) {
         guard let start = refitUnderWay?.cursor else { return }
         let end = min(table.rowEnd, start + limit)
         refitUnderWay?.rows.appendRows(start..<end, of: table)
+        refitUnderWay?.trails.append(
+            start..<end,
+            of: table,
+            block: &block,
+            calendar: configuration.calendar
+        )
         var noted = 0
         for row in start..<end where table.isInUse(row) && table.takeChanged(row) { noted += 1 }
         statistics.addChangedCustomers(-noted, of: table.count)

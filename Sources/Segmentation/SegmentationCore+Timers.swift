@@ -12,9 +12,14 @@ extension SegmentationCore {
         return first.moment <= dueLimit(partition)
     }
 
+    /// The clock that due moments go by: where orders are missing, not the partition's.
+    private func timerClock(_ partition: Int32) -> Int64 {
+        silence.clock(of: Int(partition), partitionClock(partition))
+    }
+
     /// Latest due moment that a partition's clock allows to be decided without an event.
     private func dueLimit(_ partition: Int32) -> Int64 {
-        let clock = partitionClock(partition)
+        let clock = timerClock(partition)
         guard clock > Int64.min else { return Int64.min }
         return clock - configuration.churn.latenessMilliseconds
     }
@@ -36,7 +41,8 @@ extension SegmentationCore {
         context: StepContext,
         into output: inout StepOutput
     ) -> Int {
-        let until = ignoresLateness ? partitionClock(partition) : dueLimit(partition)
+        watchOrders(of: partition)
+        let until = ignoresLateness ? timerClock(partition) : dueLimit(partition)
         let decidedBefore = counters.dueMoments
         var looked = 0
         while looked < limit, let (queued, row) = due.first(partition), queued <= until {
@@ -148,8 +154,8 @@ extension SegmentationCore {
         if !movingBounds.isEmpty {
             moment = min(moment, movingBounds.earliestCrossing(of: row, after: time, table))
         }
-        if let parameters = inForce?.model.churn, inForce?.model.churnPending == nil {
-            let rise = churnRisk.earliestRise(of: standing(of: row), after: time, parameters)
+        if let teller = tellerOfBands {
+            let rise = churnRisk.earliestRise(of: standing(of: row), after: time, teller)
             moment = min(moment, rise)
         }
         return moment
@@ -171,11 +177,17 @@ extension SegmentationCore {
                 )
             )
         }
-        if let parameters = inForce?.model.churn, inForce?.model.churnPending == nil {
-            let rise = churnRisk.nextRise(of: standing(of: row), after: time, parameters)
+        if let teller = tellerOfBands {
+            let rise = churnRisk.nextRise(of: standing(of: row), after: time, teller)
             moment = min(moment, rise)
         }
         return moment
+    }
+
+    /// How the version in force tells risks; nil while there are no bands.
+    private var tellerOfBands: ChurnRisk.Teller? {
+        guard inForce?.model.churnPending == nil else { return nil }
+        return churnRisk.teller(of: inForce)
     }
 
     private func dwellEnd(of row: Int, after time: Int64) -> Int64 {

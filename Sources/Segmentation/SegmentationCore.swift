@@ -56,6 +56,11 @@ public struct SegmentationCore: ~Copyable {
     let movingBounds: MovingBounds
     let writer: DecisionWriter
     let churnRisk: ChurnRisk
+    var silence: SilenceGuard
+    /// A pass under way, the version of the last one, and greatest event time when it began.
+    var expectationPass: ExpectationPass?
+    var expectedVersion = 0
+    var expectedAt = Int64.min
     /// Event time and number of customers at the last refit.
     var lastRefitAt = Int64.min
     var lastRefitCustomers = 0
@@ -91,6 +96,8 @@ public struct SegmentationCore: ~Copyable {
         var versions: ModelVersions
         var drift: QuantisationDrift
         var stability: FeatureStability
+        var silence: SilenceGuard
+        var expectationPass: ExpectationPass?
         var decisions: Int
         /// A refit whose result the open transaction has taken over.
         var takenRefit: RefitUnderWay?
@@ -133,6 +140,7 @@ public struct SegmentationCore: ~Copyable {
         sourceBytes = Array("segmentd/\(configuration.group)".utf8)
         writer = DecisionWriter(configuration: configuration, schema: schema)
         churnRisk = ChurnRisk(configuration: configuration.churn)
+        silence = SilenceGuard(configuration: configuration.churn)
         movingBounds = MovingBounds(schema: schema)
         if let model {
             adopt(model)
@@ -173,6 +181,8 @@ public struct SegmentationCore: ~Copyable {
             versions: versions,
             drift: drift,
             stability: stability,
+            silence: silence,
+            expectationPass: expectationPass,
             decisions: decisions
         )
     }
@@ -223,6 +233,8 @@ public struct SegmentationCore: ~Copyable {
         versions = saved.versions
         drift = saved.drift
         stability = saved.stability
+        silence = saved.silence
+        expectationPass = saved.expectationPass
         decisions = saved.decisions
         refitUnderWay = saved.takenRefit ?? refitUnderWay
         if let model { scores = Array(repeating: 0, count: max(1, model.componentCount)) }
@@ -319,6 +331,9 @@ public struct SegmentationCore: ~Copyable {
         model = prepared
         statistics.resetClusters(count: prepared.segments.count)
         rescoreCursor = 0
+        // Segments have other places now.
+        expectationPass = nil
+        silence.forgetSegments()
         drift = QuantisationDrift()
         stability = FeatureStability()
         decisions += 1

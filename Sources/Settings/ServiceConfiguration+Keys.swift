@@ -121,7 +121,7 @@ extension ServiceConfiguration {
             .number("churn.horizon_days", \.segmentation.churn.horizonDays),
             .duration(
                 "churn.calibration_horizon",
-                \.churnCalibrationHorizonMilliseconds,
+                \.segmentation.churn.calibrationHorizonMilliseconds,
                 or: "horizon"
             ),
             .number("churn.raise.medium", \.segmentation.churn.raiseMedium),
@@ -131,6 +131,8 @@ extension ServiceConfiguration {
             .number("churn.clear_by", \.segmentation.churn.clearBy),
             .duration("churn.cooldown", \.segmentation.churn.cooldownMilliseconds),
             .duration("churn.lateness", \.segmentation.churn.latenessMilliseconds),
+            .flag("churn.silence_guard", \.segmentation.churn.silenceGuard),
+            .number("churn.minimum_spent", \.segmentation.churn.minimumSpent),
             .integer(
                 "churn.minimum_repeat_buyers",
                 \.segmentation.churn.minimumRepeatBuyers,

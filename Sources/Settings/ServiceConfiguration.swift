@@ -50,10 +50,6 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package var stateDirectory = "/var/lib/segmentd"
     /// How a partition's clock goes on once its end has been reached.
     package var clockAtEnd = ClockAtEnd.wall
-    /// Horizon over which risks are calibrated, in milliseconds; nil is `churn.horizon_days`.
-    ///
-    /// Read by a later version.
-    package var churnCalibrationHorizonMilliseconds: Int64?
     /// What is logged.
     package var logLevel = Logger.Level.info
     /// Whether `model.learning` was written rather than left to its default: `--model` switches

@@ -171,6 +171,10 @@ struct Daemon {
             logger.error("\(reason); the model in force stays")
         case .refitDropped:
             logger.info("refit dropped: versions or partitions have changed since it began")
+        case .silence(let reason?):
+            logger.notice("alerts wait for orders: \(reason)")
+        case .silence(nil):
+            logger.notice("orders are back; alerts leave again")
         case .heldBack(let version, let reason, let former):
             // Said once as a warning; while nobody decides, every refit brings another candidate.
             logger.log(

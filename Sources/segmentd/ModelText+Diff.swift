@@ -153,7 +153,7 @@ extension ModelText {
     }
 
     private static func churn(_ old: SegmentModel, _ new: SegmentModel) -> [String] {
-        guard old.churn != new.churn || old.churnPending != new.churnPending else {
+        guard churn(old) != churn(new) else {
             return wrapped(churn(old) + " (no change)", columns: 80)
         }
         return wrapped("old " + churn(old), columns: 80) + wrapped("new " + churn(new), columns: 80)

@@ -123,11 +123,24 @@ enum ModelText {
         guard let churn = model.churn else {
             return "churn: no model yet, \(model.churnPending ?? "nothing to fit")"
         }
-        var text =
-            "churn: \(churn.model.rawValue), r \(number(churn.r)), alpha \(number(churn.alpha))"
-        if let a = churn.a, let b = churn.b { text += ", a \(number(a)), b \(number(b))" }
+        func parameter(_ name: String, _ value: Double, _ error: Double?) -> String {
+            ", \(name) \(number(value))" + (error.map { " ± \(number($0))" } ?? "")
+        }
+        let errors = churn.standardErrors
+        var text = "churn: \(churn.model.rawValue)" + parameter("r", churn.r, errors?.r)
+        text += parameter("alpha", churn.alpha, errors?.alpha)
+        if let a = churn.a, let b = churn.b {
+            text += parameter("a", a, errors?.a) + parameter("b", b, errors?.b)
+        }
         text += " (weeks), log-likelihood \(String(format: "%.2f", churn.logLikelihood))"
         if churn.fellBackToNBD { text += "; the fit found no dropout" }
+        if let calibration = model.calibration {
+            let days = Int((calibration.horizon * 7).rounded())
+            let outcomes = Terminal.grouped(calibration.outcomes)
+            text += "; risk learnt from \(outcomes) outcomes of \(days) days"
+        } else if let pending = model.calibrationPending {
+            text += "; risk not learnt from outcomes yet: \(pending)"
+        }
         if let pending = model.churnPending { text += "; no bands yet: \(pending)" }
         return text
     }

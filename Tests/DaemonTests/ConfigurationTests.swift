@@ -122,7 +122,7 @@ private let minimal = """
         #expect(!loaded.segmentation.model.learning)
         #expect(loaded.segmentation.model.refitIntervalMilliseconds == 5_400_000)
         #expect(loaded.segmentation.model.forgettingHalfLifeMilliseconds == 15_724_800_000)
-        #expect(loaded.churnCalibrationHorizonMilliseconds == 7_862_400_000)
+        #expect(loaded.segmentation.churn.calibrationHorizonMilliseconds == 7_862_400_000)
         #expect(loaded.segmentation.futureToleranceMilliseconds == nil)
         #expect(loaded.admin.metricsListen?.host == "::1")
         let slots = Dictionary(

@@ -62,6 +62,59 @@ struct SegmentModelTests {
         }
     }
 
+    /// A version whose risk is learnt from outcomes.
+    private func calibrated() throws -> SegmentModel {
+        var model = try TestModel.shared.get()
+        model.churn?.standardErrors = PurchaseStandardErrors(r: 0.1, alpha: 0.2, a: 0.3, b: 0.4)
+        model.calibration = RiskCalibration(
+            horizon: 82.0 / 7,
+            intercept: 1.0 / 3,
+            weights: RiskCalibration.Weights(
+                logOdds: 0.1,
+                silenceOverGap: 0.2,
+                silence: 0.3,
+                repeats: -0.7,
+                spent: -1.0 / 7
+            ),
+            shift: -0.8,
+            outcomes: 9_000,
+            withoutPurchase: 4_000
+        )
+        return model
+    }
+
+    @Test func aCalibrationIsReadBackAsItWasWritten() throws {
+        let schema = CompiledSchema(TestConfiguration.smartCart())
+        var model = try calibrated()
+        let json = try ModelBundle(model, categories: schema.categories).json()
+        let read = try ModelBundle(json: json).model(for: schema)
+        #expect(read.calibration == model.calibration && read.churn == model.churn)
+        model.calibration = nil
+        model.calibrationPending = "12 of 200 customers"
+        let pending = try ModelBundle(model, categories: schema.categories).json()
+        let other = try ModelBundle(json: pending).model(for: schema)
+        #expect(other.calibration == nil && other.calibrationPending == "12 of 200 customers")
+    }
+
+    @Test func aCalibrationThatWouldLetRisksFallIsRefused() throws {
+        let schema = CompiledSchema(TestConfiguration.smartCart())
+        let bundle = ModelBundle(try calibrated(), categories: schema.categories)
+        let changes: [(inout ModelBundle.Calibration) -> Void] = [
+            { $0.log_odds = -0.1 }, { $0.log_silence_over_gap = -1 },
+            { $0.silence_30_days = -1e-9 }, { $0.horizon_days = 0 }, { $0.shift = 1e7 },
+            { $0.log_spent = -1e300 },
+        ]
+        for (index, change) in changes.enumerated() {
+            var changed = bundle
+            var calibration = try #require(changed.churn?.calibration)
+            change(&calibration)
+            changed.churn?.calibration = calibration
+            #expect(throws: ModelMismatch.self, "change \(index)") {
+                _ = try changed.model(for: schema)
+            }
+        }
+    }
+
     @Test func numbersKeepEveryBit() throws {
         var random = SeededGenerator(seed: 61)
         let schema = CompiledSchema(TestConfiguration.smartCart())

@@ -274,7 +274,23 @@ struct TimerTests {
         #expect(flips == [Self.start + 30 * Self.day + 1, Self.start + 120 * Self.day])
     }
 
-    @Test func earliestMomentsAreNeverLateAndExactOnesAreWhereTheRuleTurns() throws {
+    private static let calibration = RiskCalibration(
+        horizon: 60.0 / 7,
+        intercept: -1,
+        weights: RiskCalibration.Weights(
+            logOdds: 0.6,
+            silenceOverGap: 0.2,
+            silence: 0.3,
+            repeats: -0.4,
+            spent: -0.1
+        ),
+        shift: -0.5,
+        outcomes: 1000,
+        withoutPurchase: 400
+    )
+
+    @Test(arguments: [false, true])
+    func earliestMomentsAreNeverLateAndExactOnesAreWhereTheRuleTurns(isCalibrated: Bool) throws {
         var random = SeededGenerator(seed: 9)
         var counts = [0, 0]
         for _ in 0..<400 {
@@ -291,13 +307,19 @@ struct TimerTests {
                 purchaseDays: days,
                 firstPurchase: days == 1 ? last : Self.start - 9 * Self.day,
                 lastPurchase: last,
+                spent: 100,
                 band: [.low, .medium][random.next(below: 2)],
                 cooldownUntil: random.next(below: 3) == 0 ? last + 200 * Self.day : 0
             )
             let churn = ChurnRisk(configuration: SegmentationConfiguration.Churn())
             let time = last + Int64(random.next(below: 100)) * Self.day / 3
-            let exact = churn.nextRise(of: standing, after: time, model)
-            let earliest = churn.earliestRise(of: standing, after: time, model)
+            let teller = ChurnRisk.Teller(
+                parameters: model,
+                calibration: isCalibrated ? Self.calibration : nil,
+                horizon: 90.0 / 7
+            )
+            let exact = churn.nextRise(of: standing, after: time, teller)
+            let earliest = churn.earliestRise(of: standing, after: time, teller)
             #expect(earliest <= exact && earliest > time)
             guard exact < DueMoment.never else {
                 counts[0] += 1
@@ -313,12 +335,23 @@ struct TimerTests {
                 let gap =
                     7 * (model.alpha + recency)
                     * (pow(1 - (isMedium ? 0.95 : 0.5), -1 / (model.r + Double(days - 1))) - 1)
-                let risk = model.probabilityNoPurchase(
-                    x: days - 1,
-                    recency: recency,
-                    age: age,
-                    horizon: 90.0 / 7
-                )
+                func silent(_ horizon: Double) -> Double {
+                    model.probabilityNoPurchase(
+                        x: days - 1,
+                        recency: recency,
+                        age: age,
+                        horizon: horizon
+                    )
+                }
+                var risk = silent(90.0 / 7)
+                if isCalibrated {
+                    let chance = min(max(silent(60.0 / 7), 1e-4), 1 - 1e-4)
+                    let gaps = days > 1 ? silence / 7 / recency * Double(days - 1) : 0
+                    let odds =
+                        -1.5 + 0.6 * log(chance / (1 - chance)) + 0.2 * log(1 + gaps)
+                        + 0.3 * silence / 30 - 0.4 * log(Double(days)) - 0.1 * log(101)
+                    risk = 1 / (1 + exp(-odds))
+                }
                 return risk >= (isMedium ? 0.7 : 0.5) && silence > gap
                     && (isMedium || moment >= standing.cooldownUntil)
             }

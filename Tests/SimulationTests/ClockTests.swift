@@ -37,7 +37,9 @@ import Testing
                 instance: "a",
                 plan: plan,
                 model: model,
-                configuration: loop
+                configuration: loop,
+                // The clock alone, in months without an order.
+                hasSilenceGuard: false
             )
         }
 

@@ -17,7 +17,8 @@ final class SimulatedWorker {
         model: SegmentModel?,
         configuration: CommitLoopConfiguration = CommitLoopConfiguration(),
         checkpoints: MemoryCheckpoints? = nil,
-        start: LogStart = .earliest
+        start: LogStart = .earliest,
+        hasSilenceGuard: Bool = true
     ) {
         var configuration = configuration
         configuration.checkpoint = checkpoints?.configuration(instance: instance)
@@ -29,10 +30,12 @@ final class SimulatedWorker {
             eventTopics: [SimulationInput.eventTopic]
         )
         logConfiguration.start = start
+        var segmentation = SimulationInput.configuration(learning: model == nil)
+        segmentation.churn.silenceGuard = hasSilenceGuard
         loop = CommitLoop(
             log: ModelLog(broker: broker, configuration: logConfiguration, plan: plan),
             core: SegmentationCore(
-                configuration: SimulationInput.configuration(learning: model == nil),
+                configuration: segmentation,
                 model: model
             ),
             clock: broker.clock,

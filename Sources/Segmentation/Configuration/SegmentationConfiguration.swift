@@ -111,6 +111,13 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         public var model = "mbg-nbd"
         /// Horizon of the risk, in days.
         public var horizonDays: Double = 90
+        /// Longest horizon of the outcomes that risks are calibrated on, in milliseconds; nil is
+        /// that of the risk.
+        public var calibrationHorizonMilliseconds: Int64?
+        /// The same in days.
+        var calibrationHorizonDays: Double? {
+            calibrationHorizonMilliseconds.map { Double($0) / Double(DayCalendar.dayMilliseconds) }
+        }
         /// Risk from which the band may be medium, 0 to 1.
         public var raiseMedium = 0.5
         /// Risk from which the band may be high, 0 to 1.
@@ -126,6 +133,11 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         /// How far a partition's clock passes a due moment before its timer fires, in
         /// milliseconds: events may come that late.
         public var latenessMilliseconds: Int64 = 3_600_000
+        /// Whether due moments wait while the shop's orders are missing.
+        public var silenceGuard = true
+        /// Money spent from which a customer is worth an alert, in units of the shop's currency;
+        /// the band of others is never above low.
+        public var minimumSpent: Double = 0
         /// Repeat buyers before parameters are fit.
         public var minimumRepeatBuyers = 100
         /// Longest history (age of the oldest customer) before there are bands, in days.
@@ -268,6 +280,11 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "churn.horizon_days",
             "must be 1 to 3650"
         )
+        require(
+            churn.calibrationHorizonDays.map { (1...3650).contains($0) } ?? true,
+            "churn.calibration_horizon",
+            "must be 1 to 3650 days"
+        )
         require((0...1).contains(churn.raiseMedium), "churn.raise.medium", "must be 0 to 1")
         require((0...1).contains(churn.raiseHigh), "churn.raise.high", "must be 0 to 1")
         require(
@@ -291,6 +308,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must not be above churn.quantile.high"
         )
         require((0...1).contains(churn.clearBy), "churn.clear_by", "must be 0 to 1")
+        require(churn.minimumSpent >= 0, "churn.minimum_spent", "must not be negative")
         require(churn.latenessMilliseconds >= 0, "churn.lateness", "must not be negative")
         require((1...64).contains(ledgerOrders), "ledger.orders", "must be 1 to 64")
         require((0...64).contains(ledgerEvents), "ledger.events", "must be 0 to 64")
