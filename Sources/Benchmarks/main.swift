@@ -10,9 +10,11 @@ struct Options {
     var restores = false
     /// Whether refits are all that is measured.
     var refits = false
+    /// Whether timers are all that is measured.
+    var timers = false
 
     /// Customers of the events, or of the table that is restored.
-    var customers: Int { givenCustomers ?? (restores ? 1_000_000 : 100_000) }
+    var customers: Int { givenCustomers ?? (restores || timers ? 1_000_000 : 100_000) }
     /// Customers of each refit to time.
     var refitCustomers: [Int] { givenCustomers.map { [$0] } ?? [100_000, 1_000_000] }
 
@@ -28,15 +30,17 @@ struct Options {
             case "--write": file = rest.popFirst()
             case "--restore": restores = true
             case "--refit": refits = true
+            case "--timers": timers = true
             default:
                 print(
                     """
                     usage: Benchmarks [--small] [--events N] [--customers N] [--rounds N]
-                                      [--write FILE] [--restore] [--refit]
+                                      [--write FILE] [--restore] [--refit] [--timers]
                       --write FILE  write the events too, for: segmentd replay --input FILE
                       --restore     only restores of a table of so many customers (1,000,000)
                       --refit       only refits beside a hot path, of so many customers (100,000,
                                     then 1,000,000)
+                      --timers      only alerts of so many customers (1,000,000) in 90 silent days
                     """
                 )
                 exit(option == "--help" ? 0 : 2)
@@ -51,6 +55,10 @@ if options.restores {
     print("\(options.customers) customers, \(options.rounds) rounds, medians")
     RestoreBenchmark(customers: options.customers, rounds: options.rounds).run()
     exit(0)
+}
+if options.timers {
+    print("\(options.customers) customers")
+    exit(TimerBenchmark(customers: options.customers).run() ? 0 : 1)
 }
 if options.refits {
     for customers in options.refitCustomers {

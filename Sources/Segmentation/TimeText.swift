@@ -1,10 +1,10 @@
 /// RFC 3339 times and dates from bytes, and back, without Foundation.
-enum TimeText {
+package enum TimeText {
     /// Parses `2026-03-01T10:15:00.123Z`, an offset such as `+02:00`, a space or lower-case `t` and
     /// `z`, or a date alone (00:00:00Z).
     ///
     /// - Returns: milliseconds since 1970, or nil when it is no time.
-    static func parse(_ bytes: [UInt8], _ range: Range<Int>) -> Int64? {
+    package static func parse(_ bytes: [UInt8], _ range: Range<Int>) -> Int64? {
         guard let day = parseDate(bytes, range.prefix(10)) else { return nil }
         let date = day * DayCalendar.dayMilliseconds
         if range.count == 10 { return date }
