@@ -27,6 +27,7 @@ struct DecisionWriter: Sendable {
         model: SegmentModel,
         texts: ModelInForce.SegmentTexts,
         evaluator: FeatureEvaluator,
+        taste: OrderAmounts,
         source: [UInt8],
         into output: inout StepOutput
     ) {
@@ -61,7 +62,7 @@ struct DecisionWriter: Sendable {
         )
         writeSegment(row, decision, texts, moment, table, model, into: &output.bytes)
         writeChurn(row, decision, table, model, into: &output.bytes)
-        writeMaterial(row, decision, texts, table, model, evaluator, into: &output.bytes)
+        writeMaterial(decision, taste, texts, model, evaluator, into: &output.bytes)
         output.bytes.append(UInt8(ascii: "}"))
         output.records.append(
             StepOutput.Record(
@@ -273,10 +274,9 @@ struct DecisionWriter: Sendable {
     }
 
     private func writeMaterial(
-        _ row: Int,
         _ decision: Decision,
+        _ taste: OrderAmounts,
         _ texts: ModelInForce.SegmentTexts,
-        _ table: CustomerTable,
         _ model: SegmentModel,
         _ evaluator: FeatureEvaluator,
         into bytes: inout [UInt8]
@@ -284,7 +284,7 @@ struct DecisionWriter: Sendable {
         JSONText.append(",\"strategy\":" as StaticString, to: &bytes)
         bytes.append(contentsOf: texts.strategy)
         JSONText.append(",\"interests\":[" as StaticString, to: &bytes)
-        writeInterests(row, table, model, into: &bytes)
+        writeInterests(taste, model, into: &bytes)
         JSONText.append("],\"reasons\":[" as StaticString, to: &bytes)
         var isFirst = true
         if decision.churnTransition != .none, let parameters = model.churn {
@@ -353,15 +353,11 @@ struct DecisionWriter: Sendable {
     }
 
     private func writeInterests(
-        _ row: Int,
-        _ table: CustomerTable,
+        _ taste: OrderAmounts,
         _ model: SegmentModel,
         into bytes: inout [UInt8]
     ) {
-        var total = 0.0
-        for slot in schema.categorySpent where slot >= 0 {
-            total += max(0, table.numbers[row, slot])
-        }
+        let total = taste.total
         guard total > 0 else { return }
         var last = Double.infinity
         var lastIndex = -1
@@ -370,7 +366,7 @@ struct DecisionWriter: Sendable {
             var bestSpent = 0.0
             // What no category holds says nothing about taste.
             for category in 0..<schema.categories.count where schema.categorySpent[category] >= 0 {
-                let spent = table.numbers[row, schema.categorySpent[category]]
+                let spent = taste[category]
                 let isAfter = spent < last || (spent == last && category > lastIndex)
                 if spent > bestSpent && isAfter {
                     best = category

@@ -123,6 +123,7 @@ extension SegmentationCore {
             model: inForce.model,
             texts: inForce.texts[decision.segment],
             evaluator: evaluator,
+            taste: table.taste(of: row, at: decision.effectiveAt, block: &block),
             source: sourceBytes,
             into: &output
         )

@@ -62,6 +62,17 @@ private struct Case: Sendable, CustomTestStringConvertible {
     )
     private static let nbd = PurchaseParameters(model: .nbd, r: 0.7, alpha: 9, a: nil, b: nil)
 
+    @Test func theRateIsWhatIsExpectedOfAShortTime() {
+        for fit in [Self.mbg, Self.bg, Self.nbd] {
+            for (x, recency, age) in [(0, 0.0, 0.0), (0, 0, 30), (3, 12, 14), (9, 30, 80)] {
+                let rate = fit.ratePerWeek(x: x, recency: recency, age: age)
+                let soon =
+                    fit.expectedPurchases(x: x, recency: recency, age: age, horizon: 1e-5) / 1e-5
+                #expect(abs(rate / soon - 1) < 1e-4, "\(fit.model) \(x) \(age)")
+            }
+        }
+    }
+
     /// The published formulas with the hypergeometric function, to 40 digits.
     @Test(arguments: [
         Case(.bgNBD, 0.243, 4.414, 0.793, 2.426, 2, 30.43, 38.86, 39, 1.2260281747671444),

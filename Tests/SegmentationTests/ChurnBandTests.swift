@@ -161,6 +161,22 @@ struct ChurnBandTests {
         }
     }
 
+    /// Six orders of 10: 60 is enough for an alert where 60 is asked for, and not where 61 is.
+    @Test(arguments: [0, 60, 61])
+    func whoHasSpentLittleIsNoAlert(minimum: Double) throws {
+        let shop = try shop {
+            $0.emit = .transitions
+            $0.churn.minimumSpent = minimum
+        }
+        for number in 0..<6 { order(shop, "\(number)", day: Double(number) * 7) }
+        let row = 0
+        #expect((shop.core.nextReview(of: row) != nil) == (minimum <= 60))
+        for day in 36..<200 { visit(shop, day: Double(day)) }
+        let raised = try shop.published().count { $0.text("churn_transition") == "raised" }
+        #expect(raised == (minimum <= 60 ? 1 : 0))
+        #expect(shop.core.table.band(row) == (minimum <= 60 ? .high : .low))
+    }
+
     @Test func silenceRaisesAndAnOrderClears() throws {
         let shop = try shop { $0.emit = .transitions }
         for number in 0..<6 { order(shop, "\(number)", day: Double(number) * 7) }

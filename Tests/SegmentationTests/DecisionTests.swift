@@ -187,6 +187,34 @@ struct DecisionTests {
         #expect(decision.text("customer_id") == key)
     }
 
+    /// Money of long ago says less about taste than money of today.
+    @Test(arguments: [1, 8])
+    func interestsFade(ledger: Int) throws {
+        let shop = try shop {
+            $0.ledgerOrders = ledger
+            $0.emit = .all
+        }
+        func order(_ id: String, _ category: String, _ amount: Int, day: Int64) {
+            shop.send(
+                "{\"type\":\"order.placed\",\"time\":\(Self.start + day * Self.day),"
+                    + "\"order_id\":\"\(id)\",\"amount\":\(amount),"
+                    + "\"categories\":{\"\(category)\":\(amount)}}",
+                key: "c"
+            )
+        }
+        order("a", "meat", 200, day: 0)
+        order("b", "wines", 60, day: 180)
+        let last = try #require(try shop.published().last)
+        let interests = last.object["interests"] as? [[String: Any]] ?? []
+        let shares = interests.map { ($0["share"] as? NSNumber)?.doubleValue ?? -1 }
+        let names = interests.map { $0["category"] as? String ?? "" }
+        // Two half-lives make 50 of 200; what the ledger has forgotten is as old as its oldest.
+        let meat = ledger == 1 ? 200.0 : 50.0
+        #expect(names == (ledger == 1 ? ["meat", "wines"] : ["wines", "meat"]))
+        let expected = [meat, 60].sorted(by: >).map { $0 / (meat + 60) }
+        #expect(zip(shares, expected).allSatisfy { abs($0 - $1) < 1e-9 } && shares.count == 2)
+    }
+
     @Test func nothingIsPublishedBeforeTheFirstVersion() throws {
         let shop = TestShop()
         visits(3, shop)

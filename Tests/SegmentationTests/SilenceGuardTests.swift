@@ -110,16 +110,23 @@ import Testing
 
     @Test(arguments: [false, true])
     func fewOrdersInEverySegmentStopAllTimers(oneSegmentIsWell: Bool) {
-        var guardian = shop()
-        order(&guardian, from: Self.start, to: Self.start + Self.day)
-        // Every eighth order still comes.
+        var guardian = shop(partitions: [48, 6], segments: [48, 6])
+        order(
+            &guardian,
+            from: Self.start,
+            to: Self.start + Self.day,
+            partitions: [(0, 30), (1, 240)]
+        )
+        // One or two a day still come, or all of the smaller segment: in all, less than a fifth.
         let now = Self.start + 3 * Self.day
         order(
             &guardian,
-            from: Self.start + Self.day,
+            from: Self.start + Self.day + 1,
             to: now,
-            partitions: [(0, 240), (1, oneSegmentIsWell ? 60 : 480)]
+            partitions: [(0, 700), (1, oneSegmentIsWell ? 240 : 1440)]
         )
+        // Not a moment of silence, whatever the pace.
+        guardian.note(orderAt: now, segment: 0, partition: 0)
         guardian.look(at: 0, clock: now)
         #expect(guardian.clock(of: 0, now) == (oneSegmentIsWell ? now : Int64.min))
         #expect((guardian.reason?.contains("fewer than a fifth") == true) == !oneSegmentIsWell)
@@ -137,8 +144,9 @@ import Testing
             &guardian,
             from: Self.start + Self.day,
             to: now,
-            partitions: [(0, 300), (1, 700)]
+            partitions: [(0, 700), (1, 1400)]
         )
+        guardian.note(orderAt: now, segment: 0, partition: 0)
         guardian.look(at: 0, clock: now)
         #expect(guardian.clock(of: 0, now) == now)
     }
