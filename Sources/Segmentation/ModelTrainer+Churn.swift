@@ -43,7 +43,12 @@ extension ModelTrainer {
             }
         let parameters = try PurchaseModelFit.fit(histogram, model: kind)
         model.churn = parameters
-        try calibrate(parameters, trails, historyDays: Int32(clamping: longest))
+        do throws(NumericError) {
+            try calibrate(parameters, trails, historyDays: Int32(clamping: longest))
+        } catch {
+            // The purchase model is as good as before.
+            model.calibrationPending = "\(error)"
+        }
         let history = configuration.churn.minimumHistoryDays
         if Double(longest) < history {
             model.churnPending = "\(longest) of \(Int(history)) days of history"

@@ -21,6 +21,7 @@ extension SegmentationCore {
     /// Once a turn of the loop: the clock alone can make silence strange.
     public mutating func watchOrders(of partition: Int32) {
         guard let inForce, inForce.model.churn != nil, inForce.model.churnPending == nil else {
+            silence.open(Int(partition))
             return
         }
         silence.look(at: Int(partition), clock: partitionClock(partition))
@@ -91,7 +92,7 @@ extension SegmentationCore {
 
     /// Notes the orders that restored rows remember, and what is expected of them.
     mutating func restoreExpectation() {
-        silence.forgetOrders()
+        silence.forgetPartitions()
         for row in 0..<table.rowEnd where table.isInUse(row) && table.purchaseDays(row) > 0 {
             block.load(row, of: table)
             let partition = Int(table.partition(row))

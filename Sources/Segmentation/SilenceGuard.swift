@@ -116,11 +116,19 @@ struct SilenceGuard: Sendable {
         recent = RecentOrders(segments: 0)
     }
 
-    /// Forgets the orders of all partitions, before what the rows remember is noted again.
-    mutating func forgetOrders() {
+    /// Forgets all partitions, before what the rows of the present ones remember is noted.
+    mutating func forgetPartitions() {
         newest = Int64.min
         oldest = Int64.max
-        for index in partitions.indices { partitions[index].newest = Int64.min }
+        partitions = []
+        total = 0
+    }
+
+    /// Ends a hold, as of a version that foretells nothing.
+    mutating func open(_ partition: Int) {
+        guard partitions.indices.contains(partition) else { return }
+        partitions[partition].cause = nil
+        partitions[partition].cleared = nil
     }
 
     private mutating func reach(_ partition: Int) {

@@ -151,6 +151,25 @@ import Testing
         #expect(guardian.clock(of: 0, now) == now)
     }
 
+    @Test func aHoldEndsWithThePartitionAndWithBands() {
+        for forgets in [true, false] {
+            var guardian = shop()
+            order(&guardian, from: Self.start, to: Self.start + Self.day)
+            let now = Self.start + 3 * Self.day
+            guardian.look(at: 0, clock: now)
+            guardian.look(at: 1, clock: now)
+            #expect(guardian.holding == 2 && guardian.reason != nil)
+            if forgets {
+                guardian.forgetPartitions()
+                #expect(guardian.holding == 0 && guardian.reason == nil)
+            } else {
+                guardian.open(1)
+                #expect(guardian.holding == 1)
+                #expect(guardian.clock(of: 1, now) == now)
+            }
+        }
+    }
+
     @Test func whoSwitchesItOffHasTheClockAlone() {
         var churn = SegmentationConfiguration.Churn()
         churn.silenceGuard = false
