@@ -50,20 +50,29 @@ def shop(customers, now, chance):
     return [(*order, number) for number, order in enumerate(sorted(orders))]
 
 
+def line(order):
+    """An order as an event.
+
+    >>> json.loads(line((1.5, "c-1", 7)))["time"]
+    1500
+    """
+    moment, customer, number = order
+    return json.dumps({
+        "type": "order.placed", "source": "shop", "id": str(number), "customer_id": customer,
+        "time": int(moment * 1000), "order_id": str(number), "amount": 20 + number % 50,
+        "currency": "EUR", "channel": "web"})
+
+
 def send(arguments, orders):
     """Sends orders, each keyed by its customer."""
     from confluent_kafka import Producer
 
     producer = Producer({"bootstrap.servers": arguments.bootstrap, "partitioner": "murmur2_random",
                          "linger.ms": 20, "log_level": 0})
-    for moment, customer, number in orders:
-        value = json.dumps({
-            "type": "order.placed", "source": "shop", "id": str(number), "customer_id": customer,
-            "time": int(moment * 1000), "order_id": str(number), "amount": 20 + number % 50,
-            "currency": "EUR", "channel": "web"})
+    for order in orders:
         while True:
             try:
-                producer.produce(arguments.topic, key=customer, value=value)
+                producer.produce(arguments.topic, key=order[1], value=line(order))
                 break
             except BufferError:
                 producer.poll(0.1)
