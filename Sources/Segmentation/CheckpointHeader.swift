@@ -10,6 +10,8 @@ public struct CheckpointHeader: Equatable, Sendable {
     static let magic: UInt64 = 0x3154_504b_4347_4553
     /// Magic, version, bytes of the header: enough to know how many more to read.
     public static let prefixBytes = 16
+    /// Prefix and the numbers behind it; texts and a checksum of 8 bytes follow.
+    private static let fixedBytes = 48
     /// Longest header that is read: five texts and fixed fields are far below it.
     static let bytesMax = 4096
     private static let textBytesMax = 512
@@ -98,6 +100,7 @@ public struct CheckpointHeader: Equatable, Sendable {
         guard CheckpointBytes.read(bytes, length - 8, 8) == Self.checksum(bytes, length - 8) else {
             throw .checksum
         }
+        guard length >= Self.fixedBytes + 8 else { throw .inconsistent }
         partition = Int32(bitPattern: UInt32(CheckpointBytes.read(bytes, 16, 4)))
         // A row keeps 16 bits of it.
         guard (0...Int32(UInt16.max)).contains(partition) else { throw .inconsistent }
@@ -106,7 +109,7 @@ public struct CheckpointHeader: Equatable, Sendable {
         offset = Int64(bitPattern: CheckpointBytes.read(bytes, 24, 8))
         notedAtMilliseconds = Int64(bitPattern: CheckpointBytes.read(bytes, 32, 8))
         slots = CheckpointBytes.read(bytes, 40, 8)
-        var position = 48
+        var position = Self.fixedBytes
         var texts: [String] = []
         for _ in 0..<3 {
             let start = position + 2

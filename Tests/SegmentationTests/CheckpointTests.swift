@@ -191,6 +191,20 @@ import Testing
         #expect(throws: CheckpointFailure.inconsistent) { try CheckpointHeader(header.encoded()) }
     }
 
+    /// A header that says that it is shorter than its numbers, under a checksum that fits.
+    @Test(arguments: 24...55)
+    func aHeaderThatIsTooShortIsRefused(length: Int) {
+        let head: [UInt8] = Array("SEGCKPT1".utf8) + [1, 0, 0, 0, UInt8(length), 0, 0, 0]
+        var bytes = head + Array(repeating: 0, count: length - 24)
+        let sum = StableHash.hash(
+            of: bytes,
+            range: 0..<bytes.count,
+            seed: CheckpointHeader.magic
+        )
+        for k in 0..<8 { bytes.append(UInt8(truncatingIfNeeded: sum >> UInt64(8 * k))) }
+        #expect(throws: CheckpointFailure.inconsistent) { try CheckpointHeader(bytes) }
+    }
+
     /// The bytes of format 1, so that no change of them goes unnoticed.
     @Test func anEmptyCheckpointHasItsBytes() throws {
         let header = CheckpointHeader(
