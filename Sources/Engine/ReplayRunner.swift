@@ -48,7 +48,7 @@ public struct ReplayRunner: ~Copyable {
         self.encodes = encodes
     }
 
-    /// Keeps the purchases behind the final clock for `churnReport`.
+    /// Keeps the purchases behind the final clock for `core.churnReport`.
     ///
     /// - Parameter cut: number of the day that the final clock ends; the holdout is the churn
     ///   horizon behind it.
@@ -150,15 +150,6 @@ public struct ReplayRunner: ~Copyable {
         } else {
             rescore()
         }
-    }
-
-    /// How well the model of the final clock foretold the purchases behind it.
-    ///
-    /// - Precondition: `holdOut` was called before the first record.
-    /// - Throws: `ChurnReportFailure` where there is nothing to report.
-    /// - Returns: the report.
-    public func churnReport() throws(ChurnReportFailure) -> ChurnReport {
-        try core.churnReport()
     }
 
     /// Forgets the lines so far and keeps their memory.

@@ -40,16 +40,12 @@ extension PurchaseParameters {
             guard upper.isFinite else { return nil }
             atUpper = excess(upper)
         }
-        var bracket = RootBracket(
+        return RootBracket.root(
+            of: excess,
             below: (recency, atPurchase),
             above: (upper, atUpper),
             tolerance: 1e-12 * (1 + upper)
         )
-        while bracket.isOpen {
-            let next = bracket.next
-            bracket.narrow(to: next, excess(next))
-        }
-        return bracket.above
     }
 }
 
@@ -78,6 +74,28 @@ struct RootBracket {
         across = below
         left = above
         self.tolerance = tolerance
+    }
+
+    /// The end at or above zero, once both are within the tolerance.
+    ///
+    /// - Parameters:
+    ///   - function: below zero at one end, zero or above at the other.
+    ///   - below: the lower end and the value there.
+    ///   - above: the upper end and the value there.
+    ///   - tolerance: distance of the ends at the end.
+    /// - Returns: where the function is at or above zero, and a tolerance before it is not.
+    static func root(
+        of function: (Double) -> Double,
+        below: (x: Double, y: Double),
+        above: (x: Double, y: Double),
+        tolerance: Double
+    ) -> Double {
+        var bracket = RootBracket(below: below, above: above, tolerance: tolerance)
+        while bracket.isOpen {
+            let next = bracket.next
+            bracket.narrow(to: next, function(next))
+        }
+        return bracket.above
     }
 
     /// The end at or above zero.

@@ -184,15 +184,11 @@ public struct RiskCalibration: Sendable, Equatable {
             atAbove = excess(above)
         }
         guard atAbove.isFinite, atBelow.isFinite else { return nil }
-        var bracket = RootBracket(
+        return RootBracket.root(
+            of: excess,
             below: (below, atBelow),
             above: (above, atAbove),
             tolerance: 1e-12 * (1 + above)
         )
-        while bracket.isOpen {
-            let next = bracket.next
-            bracket.narrow(to: next, excess(next))
-        }
-        return bracket.above
     }
 }

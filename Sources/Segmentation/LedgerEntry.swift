@@ -86,6 +86,11 @@ enum LedgerWords {
         Int64(bitPattern: words[start + 1]) >> 16
     }
 
+    /// Whether a version has come, and not a reversal alone.
+    static func hasVersion(_ words: [UInt64], _ start: Int) -> Bool {
+        words[start + 1] & versionFlag != 0
+    }
+
     static func isInForce(_ words: [UInt64], _ start: Int) -> Bool {
         let flags = words[start + 1]
         guard flags & versionFlag != 0 else { return false }

@@ -154,6 +154,15 @@ struct RowBlock: Sendable {
         }
     }
 
+    /// Times of the orders of the ledger that have a version, without what else they say.
+    func forEachOrderTime(_ body: (Int64) -> Void) {
+        var position = ledgerStart
+        for _ in 0..<ledgerCount {
+            if LedgerWords.hasVersion(words, position) { body(LedgerWords.time(words, position)) }
+            position += LedgerWords.count(words, position)
+        }
+    }
+
     /// Purchase days: those outside, and the distinct days in force in the ledger not yet counted.
     ///
     /// - Returns: number of days, first and last day (`Int32.max`, `Int32.min` without a purchase).

@@ -32,9 +32,4 @@ extension SegmentationCore {
         }
         return count
     }
-
-    /// Rows whose next due moment is known.
-    package var timerCount: Int {
-        (0..<table.rowEnd).count { table.isInUse($0) && table.due($0) < DueMoment.never }
-    }
 }

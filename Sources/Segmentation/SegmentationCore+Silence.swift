@@ -63,21 +63,24 @@ extension SegmentationCore {
         guard let start = expectationPass?.cursor else { return }
         let end = limit < table.rowEnd - start ? start + limit : table.rowEnd
         for row in start..<end where table.isInUse(row) && table.purchaseDays(row) > 0 {
+            block.load(row, of: table)
             expectOrders(of: row)
         }
+        endSlice(at: end)
+    }
+
+    private mutating func endSlice(at end: Int) {
         expectationPass?.cursor = end
         guard end == table.rowEnd, let pass = expectationPass else { return }
         silence.take(pass.sum)
         expectationPass = nil
     }
 
+    /// Adds a row whose block is loaded.
     private mutating func expectOrders(of row: Int) {
         guard let inForce else { return }
         let segment = inForce.model.index(ofSegment: table.membership(row))
-        block.load(row, of: table)
-        block.forEachOrder { entry in
-            if entry.hasVersion { expectationPass?.sum.add(orderAt: entry.time, segment: segment) }
-        }
+        block.forEachOrderTime { expectationPass?.sum.add(orderAt: $0, segment: segment) }
         guard let parameters = inForce.model.churn else { return }
         let partition = table.partition(row)
         let now = max(table.clock(row), partitionClock(partition))
@@ -93,15 +96,15 @@ extension SegmentationCore {
     /// Notes the orders that restored rows remember, and what is expected of them.
     mutating func restoreExpectation() {
         silence.forgetPartitions()
+        beginExpectation()
         for row in 0..<table.rowEnd where table.isInUse(row) && table.purchaseDays(row) > 0 {
             block.load(row, of: table)
             let partition = Int(table.partition(row))
-            block.forEachOrder { entry in
-                guard entry.hasVersion else { return }
-                silence.note(orderAt: entry.time, segment: -1, partition: partition)
+            block.forEachOrderTime {
+                silence.note(orderAt: $0, segment: -1, partition: partition)
             }
+            expectOrders(of: row)
         }
-        beginExpectation()
-        expect(limit: .max)
+        endSlice(at: table.rowEnd)
     }
 }

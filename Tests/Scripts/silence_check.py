@@ -122,24 +122,29 @@ def blamed(found, orders):
     return wrong
 
 
-def daemon(arguments, group, folder, *settings):
+def options(description, customers):
+    """What every check of an invented shop on a Kafka is told."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bootstrap", required=True)
+    parser.add_argument("--segmentd", required=True)
+    parser.add_argument("--config", default="config/segmentd.yaml")
+    parser.add_argument("--customers", type=int, default=customers)
+    parser.add_argument("--partitions", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+def daemon(arguments, group, folder, *settings, model=None):
     """A daemon on the wall clock, or with other settings."""
-    worker = Daemon(arguments, group, "1", None, folder)
+    worker = Daemon(arguments, group, "1", model, folder)
     for setting in ("clock.at_end=wall", *settings):
         worker.command += ["--set", setting]
     return worker
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--segmentd", required=True)
-    parser.add_argument("--config", default="config/segmentd.yaml")
-    parser.add_argument("--customers", type=int, default=4000)
-    parser.add_argument("--partitions", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
+    arguments = options(__doc__, 4000).parse_args()
     name = f"silence-{int(time.time())}"
     arguments.topic = f"{name}-events"
     now = time.time()

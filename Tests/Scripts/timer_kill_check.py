@@ -14,7 +14,6 @@ The silence guard is off: that nobody orders is what is meant here. Prints a tab
 any difference. Topics carry a run's own names and stay on the broker.
 """
 
-import argparse
 import json
 import pathlib
 import random
@@ -23,9 +22,9 @@ import sys
 import tempfile
 import time
 
-from broker_check import Broker, Daemon, consume, wait_until_read
+from broker_check import Broker, consume, wait_until_read
 from produce import create_topic
-from silence_check import DAY, line, send, shop
+from silence_check import DAY, daemon, line, options, send, shop
 
 
 def model_of(arguments, orders, folder):
@@ -75,15 +74,8 @@ def has_gap(records):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bootstrap", required=True)
-    parser.add_argument("--segmentd", required=True)
-    parser.add_argument("--config", default="config/segmentd.yaml")
-    parser.add_argument("--customers", type=int, default=100_000)
-    parser.add_argument("--partitions", type=int, default=2)
+    parser = options(__doc__, 100_000)
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     name = f"timers-{int(time.time())}"
     arguments.topic = f"{name}-events"
@@ -95,22 +87,20 @@ def main():
     send(arguments, orders)
     broker = Broker(arguments)
 
-    def daemon(group):
-        worker = Daemon(arguments, group, "1", model, folder)
-        for setting in ("clock.at_end=wall", "churn.silence_guard=false", "commit.interval=200ms",
-                        "commit.interval_minimum=50ms"):
-            worker.command += ["--set", setting]
+    def started(group):
+        worker = daemon(arguments, group, folder, "churn.silence_guard=false",
+                        "commit.interval=200ms", "commit.interval_minimum=50ms", model=model)
         worker.start()
         return worker
 
-    whole = daemon(f"{name}-whole")
+    whole = started(f"{name}-whole")
     wait_until_read(broker, f"{name}-whole", [whole], 600)
     expected, alerts = records(arguments, f"{name}-whole")
     status = whole.stop()
 
     group = f"{name}-killed"
     ends = broker.ends(arguments.topic, False)
-    worker = daemon(group)
+    worker = started(group)
     while broker.committed(group) != ends:
         time.sleep(0.05)
     counts, inside = [], 0

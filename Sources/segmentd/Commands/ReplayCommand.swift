@@ -132,7 +132,7 @@ struct ReplayCommand: ParsableCommand {
         if let churnReport {
             let report: ChurnReport
             do throws(ChurnReportFailure) {
-                report = try runner.churnReport()
+                report = try runner.core.churnReport()
             } catch {
                 throw CommandFailure("cannot write --churn-report: \(error.description)")
             }
