@@ -6,6 +6,12 @@ public struct AdminConfiguration: Sendable, Equatable {
     public var metricsListen: ListenAddress?
     /// Allows `listen` to be reached from other machines.
     public var allowRemote = false
+    /// What callers of `listen` have to show, probes aside; nil asks for nothing.
+    public var token: AdminToken?
+    /// Path of the certificate of `listen`, PEM; nil serves plain HTTP.
+    public var certificate: String?
+    /// Path of its private key, PEM.
+    public var key: String?
     /// Longest time between two turns of the engine's loop that counts as healthy.
     public var loopLimit = Duration.seconds(10)
     /// Longest wait for the engine's answer to a question about a customer.
@@ -31,6 +37,24 @@ public struct AdminConfiguration: Sendable, Equatable {
                     key: "admin.listen",
                     rule: "shows personal data and must be a loopback address"
                         + " unless admin.allow_remote is true"
+                )
+            )
+        }
+        if !listen.isLoopback && allowRemote && (token == nil || certificate == nil) {
+            problems.append(
+                Problem(
+                    key: "admin.allow_remote",
+                    rule: "takes admin.token, admin.tls.certificate and admin.tls.key too,"
+                        + " since admin.listen shows personal data"
+                )
+            )
+        }
+        if (certificate == nil) != (key == nil) {
+            problems.append(
+                Problem(
+                    key: certificate == nil ? "admin.tls.certificate" : "admin.tls.key",
+                    rule: "is needed with "
+                        + (certificate == nil ? "admin.tls.key" : "admin.tls.certificate")
                 )
             )
         }

@@ -50,6 +50,8 @@ struct AdminResponder: Sendable {
     let loopLimit: Duration
     /// Longest wait for the engine's answer.
     let answerLimit: Duration
+    /// Tells of the process itself.
+    let process: @Sendable () -> ProcessFacts
 
     /// Answers one request.
     ///
@@ -81,6 +83,8 @@ struct AdminResponder: Sendable {
         case ("/api/status", .everything): return status()
         case ("/api/model", .everything): return await model(query)
         case ("/api/models", .everything): return await ask(.versions) { .json($0) }
+        case ("/api/segments", .everything): return await ask(.segments) { .json($0) }
+        case ("/api/sweep", .everything): return await ask(.sweep) { .json($0) }
         case ("/api/export", .everything): return await export(query)
         case (_, .everything) where path.hasPrefix(Self.customers):
             let id = path.dropFirst(Self.customers.count)
@@ -114,13 +118,18 @@ struct AdminResponder: Sendable {
         AdminReply(
             status: 200,
             contentType: "text/plain; version=0.0.4; charset=utf-8",
-            body: MetricsText.render(board.current, now: now, wallMilliseconds: wallMilliseconds)
+            body: MetricsText.render(
+                board.current,
+                now: now,
+                wallMilliseconds: wallMilliseconds,
+                process: process()
+            )
         )
     }
 
     /// The status as JSON.
     func status(now: ContinuousClock.Instant = .now) -> AdminReply {
-        .json(StatusJSON.render(board.current, now: now))
+        .json(StatusJSON.render(board.current, now: now, process: process()))
     }
 
     /// The bundle of the model in use.
@@ -160,8 +169,11 @@ struct AdminResponder: Sendable {
     ) async -> AdminReply {
         do throws(MailboxError) {
             guard let answer = try await mailbox.ask(request, limit: answerLimit) else {
-                if case .explain = request { return .error(404, "unknown customer") }
-                return .error(404, "no such version; /api/models lists those that there are")
+                return switch request {
+                case .explain: .error(404, "unknown customer")
+                case .segments, .sweep: .error(404, "no model yet")
+                default: .error(404, "no such version; /api/models lists those that there are")
+                }
             }
             return reply(String(decoding: answer, as: UTF8.self))
         } catch {

@@ -8,14 +8,16 @@ enum MetricsText {
     ///   - status: what was published last.
     ///   - now: monotonic clock.
     ///   - wallMilliseconds: wall clock, in milliseconds since 1970.
+    ///   - process: the process that serves it.
     /// - Returns: the body of `/metrics`.
     static func render(
         _ status: EngineStatus,
         now: ContinuousClock.Instant,
-        wallMilliseconds: Int64
+        wallMilliseconds: Int64,
+        process: ProcessFacts
     ) -> String {
         var text = MetricsWriter()
-        writeEngine(status, now, wallMilliseconds, &text)
+        writeEngine(status, now, wallMilliseconds, process, &text)
         writeCounters(status, &text)
         writeModel(status, &text)
         return text.text
@@ -25,12 +27,22 @@ enum MetricsText {
         _ status: EngineStatus,
         _ now: ContinuousClock.Instant,
         _ wallMilliseconds: Int64,
+        _ process: ProcessFacts,
         _ text: inout MetricsWriter
     ) {
         text.begin(MetricNames.state)
         for state in EngineState.allCases {
             text.sample(MetricNames.state, [state.rawValue], state == status.state ? 1 : 0)
         }
+        text.begin(MetricNames.buildInfo)
+        text.sample(MetricNames.buildInfo, [process.version], 1)
+        if let bytes = process.residentBytes {
+            text.metric(MetricNames.residentMemory, bytes)
+        }
+        text.metric(
+            MetricNames.reloads,
+            by: ["applied": status.reloads.applied, "refused": status.reloads.refused]
+        )
         text.metric(MetricNames.ready, status.unreadiness == nil ? 1 : 0)
         text.metric(MetricNames.turnAge, (now - status.lastTurn).seconds)
         let downSince = status.brokerDownSinceMilliseconds
@@ -76,6 +88,8 @@ enum MetricsText {
         text.metric(MetricNames.transactions, status.transactions)
         text.metric(MetricNames.abortedTransactions, status.abortedTransactions)
         text.histogram(MetricNames.transactionDuration, status.transactionDurations)
+        text.histogram(MetricNames.commitDuration, status.commitDurations)
+        text.histogram(MetricNames.publicationLatency, status.publicationLatencies)
         text.begin(MetricNames.lag)
         for lag in status.lags {
             text.sample(
@@ -107,10 +121,11 @@ enum MetricsText {
                 text.sample(
                     MetricNames.segmentCustomers,
                     [String(segment.id), segment.key],
-                    Double(segment.customers)
+                    Double(status.segmentCustomers[segment.id] ?? 0)
                 )
             }
         }
+        text.metric(MetricNames.relabelledCustomers, status.relabelledCustomers)
         text.metric(MetricNames.shadowVersion, status.shadow?.version ?? 0)
         text.metric(MetricNames.shadowSegments, status.shadow?.segmentShare ?? 0)
         text.metric(MetricNames.shadowBands, status.shadow?.bandShare ?? 0)
@@ -129,6 +144,10 @@ enum MetricsText {
             text.metric(MetricNames.statisticsDrift, drift)
         }
         text.metric(MetricNames.churnReady, status.churnMissing == nil ? 1 : 0)
+        text.metric(MetricNames.churnBandCustomers, by: status.bandCustomers)
+        text.metric(MetricNames.churnTransitions, by: status.bandEntries)
+        text.metric(MetricNames.dueCustomers, status.dueCustomers)
+        text.metric(MetricNames.timerDecisions, status.timerDecisions)
         text.metric(MetricNames.silenceGuard, status.churnPaused == nil ? 0 : 1)
     }
 }

@@ -7,9 +7,27 @@ enum StatusJSON {
     /// - Parameters:
     ///   - status: what was published last.
     ///   - now: monotonic clock.
+    ///   - process: the process that serves it.
     /// - Returns: a JSON object.
-    static func render(_ status: EngineStatus, now: ContinuousClock.Instant) -> String {
-        let object: JSONText = .object([
+    static func render(
+        _ status: EngineStatus,
+        now: ContinuousClock.Instant,
+        process: ProcessFacts
+    ) -> String {
+        // In parts: as one literal it takes the compiler too long.
+        let parts: [KeyValuePairs<String, JSONText>] = [
+            engine(status, now, process), restore(status), counts(status), learning(status),
+        ]
+        return JSONText.map(parts.flatMap { $0.map { ($0.key, $0.value) } }).encoded
+    }
+
+    private static func engine(
+        _ status: EngineStatus,
+        _ now: ContinuousClock.Instant,
+        _ process: ProcessFacts
+    ) -> KeyValuePairs<String, JSONText> {
+        [
+            "version": .text(process.version),
             "state": .text(status.state.rawValue),
             "since": .integer(status.sinceMilliseconds),
             "ready": .flag(status.unreadiness == nil),
@@ -18,16 +36,27 @@ enum StatusJSON {
             "broker_down_since": .optional(status.brokerDownSinceMilliseconds),
             "last_error": .optional(status.lastError),
             "partitions": .list(status.assignedPartitions.map { .integer(Int64($0)) }),
+        ]
+    }
+
+    private static func restore(_ status: EngineStatus) -> KeyValuePairs<String, JSONText> {
+        let checkpoint = status.checkpoint
+        return [
             "restore": .object([
                 "done": .integer(status.restore.done), "target": .integer(status.restore.target),
             ]),
             "checkpoint": .object([
-                "noted_at": .optional(status.checkpoint.notedAtMilliseconds),
-                "bytes": .integer(Int64(status.checkpoint.bytes)),
-                "failures": .integer(Int64(status.checkpoint.failures)),
-                "restored_from_checkpoint": .integer(Int64(status.checkpoint.restoredPartitions)),
-                "restored_from_changelog": .integer(Int64(status.checkpoint.ignoredPartitions)),
+                "noted_at": .optional(checkpoint.notedAtMilliseconds),
+                "bytes": .integer(Int64(checkpoint.bytes)),
+                "failures": .integer(Int64(checkpoint.failures)),
+                "restored_from_checkpoint": .integer(Int64(checkpoint.restoredPartitions)),
+                "restored_from_changelog": .integer(Int64(checkpoint.ignoredPartitions)),
             ]),
+        ]
+    }
+
+    private static func counts(_ status: EngineStatus) -> KeyValuePairs<String, JSONText> {
+        [
             "customers": .integer(Int64(status.customers)),
             "records": .integer(Int64(status.records)),
             "events": .counts(status.eventsByType),
@@ -40,10 +69,20 @@ enum StatusJSON {
                 "aborted": .integer(Int64(status.abortedTransactions)),
                 "last_seconds": status.transactionDurations.last.map { .number($0) } ?? .null,
             ]),
+            "reloads": .object([
+                "applied": .integer(Int64(status.reloads.applied)),
+                "refused": .integer(Int64(status.reloads.refused)),
+            ]),
             "lag": .list(status.lags.map(lag)),
-            "model": status.model.map(model) ?? .null,
+        ]
+    }
+
+    private static func learning(_ status: EngineStatus) -> KeyValuePairs<String, JSONText> {
+        [
+            "model": status.model.map { model($0, sizes: status.segmentCustomers) } ?? .null,
             "shadow": status.shadow.map(shadow) ?? .null,
             "refits": .counts(status.refitsByReason),
+            "relabelled_customers": .integer(Int64(status.relabelledCustomers)),
             "drift": .object([
                 "quantisation_error": status.quantisationError.map { .number($0) } ?? .null,
                 "level": .number(status.quantisationDrift),
@@ -56,9 +95,10 @@ enum StatusJSON {
                 "ready": .flag(status.churnMissing == nil),
                 "missing": .optional(status.churnMissing),
                 "paused": .optional(status.churnPaused),
+                "bands": .counts(status.bandCustomers),
+                "due_customers": .integer(Int64(status.dueCustomers)),
             ]),
-        ])
-        return object.encoded
+        ]
     }
 
     private static func lag(_ lag: EngineStatus.Lag) -> JSONText {
@@ -78,7 +118,7 @@ enum StatusJSON {
         ])
     }
 
-    private static func model(_ model: EngineStatus.Model) -> JSONText {
+    private static func model(_ model: EngineStatus.Model, sizes: [Int: Int]) -> JSONText {
         .object([
             "version": .integer(Int64(model.version)),
             "step": .integer(Int64(model.step)),
@@ -91,7 +131,7 @@ enum StatusJSON {
                 model.segments.map {
                     .object([
                         "id": .integer(Int64($0.id)), "key": .text($0.key), "name": .text($0.name),
-                        "customers": .integer(Int64($0.customers)),
+                        "customers": .integer(Int64(sizes[$0.id] ?? 0)),
                     ])
                 }
             ),

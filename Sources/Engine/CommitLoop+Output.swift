@@ -70,12 +70,40 @@ extension CommitLoop where Log: ~Copyable {
         }
     }
 
+    /// Publishes how long a commit took, and what it was the end of.
+    ///
+    /// - Parameters:
+    ///   - started: when the commit began, monotonic, in microseconds.
+    ///   - now: when it ended.
+    mutating func publishCommit(from started: Int64, to now: Int64) {
+        let (opened, tombstones) = (transaction.startedAt, transaction.tombstones)
+        let wall = clock.wallMilliseconds()
+        var latencies = DurationHistogram()
+        for timestamp in timestamps {
+            // Producers' clocks may be ahead of ours.
+            latencies.add(
+                seconds: max(0, Double(wall.subtractingReportingOverflow(timestamp).0)) / 1000
+            )
+        }
+        board.update { status in
+            status.transactionDurations.add(seconds: max(0, Double(now - opened) / 1e6))
+            status.commitDurations.add(seconds: max(0, Double(now - started) / 1e6))
+            status.publicationLatencies.merge(latencies)
+            status.outputsByType["tombstone", default: 0] += tombstones
+        }
+    }
+
+    /// Rows counted at each publication: a millisecond or two.
+    private static var censusRows: Int { 65_536 }
+
     /// Publishes the status, a few times a second at most.
     mutating func publishStatus(force: Bool) {
         let now = clock.monotonicMicroseconds()
         guard force || now >= nextStatus else { return }
         nextStatus = now + 200_000
+        core.takeCensus(limit: Self.censusRows)
         let counters = core.counters
+        let census = core.census
         let customers = core.customerCount
         let downSince = configuration.connection.downSinceMilliseconds
         let lags = currentLags()
@@ -105,7 +133,12 @@ extension CommitLoop where Log: ~Copyable {
             status.outputsByType["decision.refreshed"] = counters.refreshed
             for band in ChurnBand.allCases {
                 status.bandEntries[band.name] = counters.bandEntries[Int(band.rawValue)]
+                status.bandCustomers[band.name] = census.bands[Int(band.rawValue)]
             }
+            status.segmentCustomers = census.segments
+            status.dueCustomers = census.due
+            status.timerDecisions = counters.dueMoments
+            status.relabelledCustomers = counters.relabelled
             status.refitsByReason = counters.refitsByReason
             status.quantisationError = error
             status.quantisationDrift = drift
@@ -156,12 +189,15 @@ extension CommitLoop where Log: ~Copyable {
 
     private func currentLags() -> [EngineStatus.Lag] {
         positions.committed.compactMap { offset in
-            guard
-                let end = log.knownEndOffset(
-                    topicIndex: offset.topicIndex,
-                    partition: offset.partition
-                )
-            else { return nil }
+            let known = log.knownEndOffset(
+                topicIndex: offset.topicIndex,
+                partition: offset.partition
+            )
+            let asked = positions.askedEnd(
+                topicIndex: offset.topicIndex,
+                partition: offset.partition
+            )
+            guard let end = [known, asked].compactMap(\.self).max() else { return nil }
             return EngineStatus.Lag(
                 topic: configuration.eventTopics[offset.topicIndex],
                 partition: offset.partition,
@@ -223,6 +259,8 @@ extension Mailbox {
             case .activeBundle: return core.bundleJSON(of: .active)
             case .shadowBundle: return core.bundleJSON(of: .shadow)
             case .versions: return core.versionsJSON()
+            case .segments: return core.segmentsJSON()
+            case .sweep: return core.sweepJSON()
             // Taken out before, by the turn that does them.
             case .accept, .reject, .rollback: return nil
             }

@@ -25,13 +25,17 @@ extension CommitLoop where Log: ~Copyable {
         if !configuration.isModelGiven || core.configuration.model.learning { try restoreModel() }
         core.finishRestore()
         var starts: [Int64] = []
+        var ends: [Int64] = []
         for index in offsets.indices {
-            offsets[index] = try withBackfillEnd(offsets[index])
+            let end = try end(of: offsets[index])
+            ends.append(end)
+            offsets[index] = Self.withBackfillEnd(offsets[index], end)
             starts.append(try start(of: offsets[index]))
         }
         positions.take(
             offsets,
             starts: starts,
+            ends: ends,
             partitions: partitions,
             claims: claimsToTake(partitions, claims)
         )
@@ -65,12 +69,8 @@ extension CommitLoop where Log: ~Copyable {
         )
     }
 
-    private mutating func withBackfillEnd(
-        _ offset: PartitionOffset
-    ) throws(LoopFault) -> PartitionOffset {
-        var metadata = OffsetMetadata(offset.metadata)
-        guard metadata.backfillEnd == nil else { return offset }
-        var result = offset
+    /// Where a partition ends now: its lag is known before the client has fetched anything.
+    private mutating func end(of offset: PartitionOffset) throws(LoopFault) -> Int64 {
         var end: Int64 = 0
         try attempt { (loop) throws(LogError) in
             end = try loop.log.endOffset(
@@ -78,6 +78,17 @@ extension CommitLoop where Log: ~Copyable {
                 partition: offset.partition
             )
         }
+        return end
+    }
+
+    /// Notes the end as that of the backfill, where the group never had the partition before.
+    private static func withBackfillEnd(
+        _ offset: PartitionOffset,
+        _ end: Int64
+    ) -> PartitionOffset {
+        var metadata = OffsetMetadata(offset.metadata)
+        guard metadata.backfillEnd == nil else { return offset }
+        var result = offset
         metadata.backfillEnd = end
         result.metadata = metadata.text
         return result

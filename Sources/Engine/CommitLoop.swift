@@ -91,7 +91,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     let clock: Clock
     let board: StatusBoard
     let mailbox: Mailbox
-    let configuration: CommitLoopConfiguration
+    var configuration: CommitLoopConfiguration
     let report: @Sendable (EngineReport) -> Void
 
     var batch = RecordBatch()
@@ -100,6 +100,9 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
     var inputs: [InputRecord] = []
     var producedHeaders: [HeaderView] = []
     var positions = PartitionPositions()
+    /// Timestamps of the open transaction's records that are no backfill, in milliseconds since
+    /// 1970.
+    var timestamps: [Int64] = []
     /// Partitions that a take-over has begun to restore.
     var unrestored: Set<Int32> = []
     /// Partitions whose rows came from a checkpoint, so that its claim goes on.
@@ -225,6 +228,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try learn()
         try obey()
         if isCommitDue { try commit() }
+        takeSettings()
         keepCheckpoints()
         workBetweenTransactions()
     }
@@ -285,6 +289,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         try attempt { (loop) throws(LogError) in try loop.log.beginTransaction() }
         core.begin()
         transaction = OpenTransaction()
+        timestamps.removeAll(keepingCapacity: true)
         transaction.isOpen = true
         transaction.startedAt = clock.monotonicMicroseconds()
     }
@@ -298,6 +303,15 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         let wall = clock.wallMilliseconds()
         inputs.removeAll(keepingCapacity: true)
         for record in batch.records {
+            let isBackfill = positions.isBackfill(
+                topicIndex: record.topicIndex,
+                partition: record.partition,
+                offset: record.offset
+            )
+            // -1 where the record has none.
+            if !isBackfill && record.timestampMilliseconds > 0 {
+                timestamps.append(record.timestampMilliseconds)
+            }
             inputs.append(
                 InputRecord(
                     key: record.key,
@@ -305,11 +319,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
                     headers: record.headers,
                     partition: record.partition,
                     timestampMilliseconds: record.timestampMilliseconds,
-                    isBackfill: positions.isBackfill(
-                        topicIndex: record.topicIndex,
-                        partition: record.partition,
-                        offset: record.offset
-                    )
+                    isBackfill: isBackfill
                 )
             )
             positions.advance(
@@ -380,9 +390,7 @@ public struct CommitLoop<Log: TransactionalLog & ~Copyable, Clock: EngineClock>:
         core.commit()
         positions.commit()
         transactions += 1
-        let seconds = Double(now - transaction.startedAt) / 1e6
-        board.update { $0.transactionDurations.add(seconds: max(0, seconds)) }
-        board.update { $0.outputsByType["tombstone", default: 0] += transaction.tombstones }
+        publishCommit(from: started, to: now)
         transaction = OpenTransaction()
     }
 

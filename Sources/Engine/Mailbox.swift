@@ -41,6 +41,10 @@ public final class Mailbox: Sendable {
         case shadowBundle
         /// The versions kept, answered with JSON.
         case versions
+        /// The segments of the version in force with their sizes, answered with JSON.
+        case segments
+        /// What the version in force says of other numbers of segments, answered with JSON.
+        case sweep
         /// Put the version that waits in force; nil for whichever it is.
         ///
         /// A command as the next two are: answered in words once it is committed.
@@ -56,7 +60,9 @@ public final class Mailbox: Sendable {
             case .accept(let version): .accept(version: version)
             case .reject(let version): .reject(version: version)
             case .rollback(let version): .rollback(version: version)
-            case .explain, .export, .bundle, .activeBundle, .shadowBundle, .versions: nil
+            case .explain, .export, .bundle, .activeBundle, .shadowBundle, .versions, .segments,
+                .sweep:
+                nil
             }
         }
     }
@@ -95,6 +101,8 @@ public final class Mailbox: Sendable {
     public let capacity: Int
     private let state = Mutex(State())
     private let waiting = Atomic<Int>(0)
+    private let settings = Mutex<EngineSettings?>(nil)
+    private let haveSettings = Atomic<Bool>(false)
 
     /// Creates an empty mailbox.
     ///
@@ -150,6 +158,28 @@ public final class Mailbox: Sendable {
     /// Leaves a question without waiting, so that a simulation needs no second thread.
     package func leave(_ request: Request, reply: @escaping Reply) {
         post(Letter(ticket: nextTicket(), request: request, reply: reply))
+    }
+
+    /// Leaves settings for the engine to take over between two transactions; later ones take the
+    /// place of those that still wait.
+    public func leave(_ newer: EngineSettings) {
+        settings.withLock { $0 = newer }
+        haveSettings.store(true, ordering: .releasing)
+    }
+
+    /// Whether settings wait to be taken over.
+    public var areSettingsWaiting: Bool { haveSettings.load(ordering: .acquiring) }
+
+    /// Takes the settings out that wait.
+    ///
+    /// Costs one atomic load when none wait.
+    func takeSettings() -> EngineSettings? {
+        guard haveSettings.load(ordering: .acquiring) else { return nil }
+        return settings.withLock { waiting in
+            haveSettings.store(false, ordering: .releasing)
+            defer { waiting = nil }
+            return waiting
+        }
     }
 
     private func nextTicket() -> UInt64 {

@@ -36,6 +36,26 @@ public enum MetricNames {
         "1 for the state the engine is in.",
         labels: ["state"]
     )
+    /// The program.
+    public static let buildInfo = MetricName(
+        "segmentd_build_info",
+        .gauge,
+        "1; the label names the version of the program.",
+        labels: ["version"]
+    )
+    /// Memory.
+    public static let residentMemory = MetricName(
+        "segmentd_resident_memory_bytes",
+        .gauge,
+        "Memory of the process that is in RAM."
+    )
+    /// Reloads.
+    public static let reloads = MetricName(
+        "segmentd_reloads_total",
+        .counter,
+        "Configurations read again on SIGHUP, taken over or refused.",
+        labels: ["result"]
+    )
     /// 1 when ready.
     public static let ready = MetricName(
         "segmentd_ready",
@@ -160,6 +180,19 @@ public enum MetricNames {
         .histogram,
         "Time from begin to commit of committed transactions."
     )
+    /// Commit time.
+    public static let commitDuration = MetricName(
+        "segmentd_commit_duration_seconds",
+        .histogram,
+        "Time that the commits themselves took."
+    )
+    /// Event to output.
+    public static let publicationLatency = MetricName(
+        "segmentd_publication_latency_seconds",
+        .histogram,
+        "Time from the timestamp of an input record to the commit of what came of it, backfill "
+            + "left out."
+    )
     /// Lag.
     public static let lag = MetricName(
         "segmentd_lag_records",
@@ -216,6 +249,12 @@ public enum MetricNames {
         .gauge,
         "Customers of each segment.",
         labels: ["segment", "key"]
+    )
+    /// Relabelled customers.
+    public static let relabelledCustomers = MetricName(
+        "segmentd_relabelled_customers_total",
+        .counter,
+        "Customers whose segment a new version of the model changed."
     )
     /// Version in the shadow.
     public static let shadowVersion = MetricName(
@@ -274,6 +313,32 @@ public enum MetricNames {
         .gauge,
         "1 once there are churn bands."
     )
+    /// Bands.
+    public static let churnBandCustomers = MetricName(
+        "segmentd_churn_band_customers",
+        .gauge,
+        "Customers in each churn band.",
+        labels: ["band"]
+    )
+    /// Transitions into bands.
+    public static let churnTransitions = MetricName(
+        "segmentd_churn_transitions_total",
+        .counter,
+        "Published decisions that took a customer into a churn band.",
+        labels: ["band"]
+    )
+    /// Due moments ahead.
+    public static let dueCustomers = MetricName(
+        "segmentd_due_customers",
+        .gauge,
+        "Customers with a due moment ahead of them, at which time alone may change the decision."
+    )
+    /// Decisions by time.
+    public static let timerDecisions = MetricName(
+        "segmentd_timer_decisions_total",
+        .counter,
+        "Due moments decided."
+    )
     /// Silence guard.
     public static let silenceGuard = MetricName(
         "segmentd_silence_guard_active",
@@ -283,13 +348,15 @@ public enum MetricNames {
 
     /// All of them, in the order of `/metrics`.
     public static let all: [MetricName] = [
-        state, ready, turnAge, brokerDown, assignedPartitions, restoreDone, restoreTarget,
-        restoredPartitions, checkpointAge, checkpointBytes, checkpointFailures, customers,
-        records, events, duplicates, unmatchedReversals, rejections, outputs, transactions,
-        abortedTransactions, transactionDuration, lag, modelVersion, modelStep,
+        state, buildInfo, residentMemory, reloads, ready, turnAge, brokerDown,
+        assignedPartitions, restoreDone, restoreTarget, restoredPartitions, checkpointAge,
+        checkpointBytes, checkpointFailures, customers, records, events, duplicates,
+        unmatchedReversals, rejections, outputs, transactions, abortedTransactions,
+        transactionDuration, commitDuration, publicationLatency, lag, modelVersion, modelStep,
         modelTrained, modelTraining, explainedVariance, inertia, emptyFeatures,
-        segmentCustomers, shadowVersion, shadowSegments, shadowBands, refits,
-        quantisationError, quantisationDrift, featureStability, statisticsDrift, churnReady,
+        segmentCustomers, relabelledCustomers, shadowVersion, shadowSegments, shadowBands,
+        refits, quantisationError, quantisationDrift, featureStability, statisticsDrift,
+        churnReady, churnBandCustomers, churnTransitions, dueCustomers, timerDecisions,
         silenceGuard,
     ]
 }

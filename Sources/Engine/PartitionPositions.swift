@@ -10,6 +10,8 @@ struct PartitionPositions {
         /// Next offset to read, as the open transaction will commit it.
         var pending: Int64?
         var metadata: OffsetMetadata
+        /// The end when the partition was taken over, until the client knows a later one.
+        var askedEnd: Int64
         /// The claim has changed and no committed offset says so yet.
         var isClaimNew: Bool
         var backfillEnd: Int64 { metadata.backfillEnd ?? 0 }
@@ -41,16 +43,18 @@ struct PartitionPositions {
     /// - Parameters:
     ///   - offsets: what the group has committed; nil where it never has.
     ///   - starts: where it begins then, one for each of the offsets.
+    ///   - ends: where the partitions end now, one for each of the offsets.
     ///   - new: the partitions.
     ///   - claims: who is their owner from now on; none where nobody claims anything.
     mutating func take(
         _ offsets: [PartitionOffset],
         starts: [Int64],
+        ends: [Int64],
         partitions new: [Int32],
         claims: [Int32: String]
     ) {
         partitions.formUnion(new)
-        for (offset, start) in zip(offsets, starts) {
+        for ((offset, start), end) in zip(zip(offsets, starts), ends) {
             let place = Place(topicIndex: offset.topicIndex, partition: offset.partition)
             var metadata = OffsetMetadata(offset.metadata)
             let claim = claims[offset.partition]
@@ -61,6 +65,7 @@ struct PartitionPositions {
                 isCommitted: offset.offset != nil,
                 pending: nil,
                 metadata: metadata,
+                askedEnd: end,
                 isClaimNew: isClaimNew
             )
         }
@@ -114,6 +119,11 @@ struct PartitionPositions {
     /// Whether a partition has not reached the end that it had when the group first got it.
     func isBackfilling(_ partition: Int32) -> Bool {
         positions.contains { $0.key.partition == partition && $0.value.isBackfilling }
+    }
+
+    /// Where a partition ended when it was taken over, nil for one of others.
+    func askedEnd(topicIndex: Int, partition: Int32) -> Int64? {
+        positions[Place(topicIndex: topicIndex, partition: partition)]?.askedEnd
     }
 
     /// The next offset to read of every topic of a partition.

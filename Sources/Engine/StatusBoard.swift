@@ -71,6 +71,17 @@ public struct EngineStatus: Sendable {
         public init() {}
     }
 
+    /// Configurations read again.
+    public struct Reloads: Sendable, Equatable {
+        /// In force.
+        public var applied = 0
+        /// Refused, since something was wrong with them.
+        public var refused = 0
+
+        /// Creates a count of none.
+        public init() {}
+    }
+
     /// A segment, for people.
     public struct Segment: Sendable, Equatable {
         /// Stable id, 1 or more.
@@ -207,7 +218,19 @@ public struct EngineStatus: Sendable {
         "segment.changed": 0, "churn.changed": 0, "decision.refreshed": 0, "tombstone": 0,
     ]
     /// Transitions into each churn band, by name.
-    public var bandEntries: [String: Int] = [:]
+    public var bandEntries: [String: Int]
+    /// Customers in each churn band, by name.
+    public var bandCustomers: [String: Int]
+    /// Customers by published segment, by its id.
+    public var segmentCustomers: [Int: Int] = [:]
+    /// Customers with a due moment ahead of them.
+    public var dueCustomers = 0
+    /// Decisions that time alone brought.
+    public var timerDecisions = 0
+    /// Customers whose segment a new version of the model changed.
+    public var relabelledCustomers = 0
+    /// Configurations taken over while the process lives, and those refused.
+    public var reloads = Reloads()
     /// Refits by reason.
     public var refitsByReason: [String: Int]
     /// Mean quantisation error of the last step, in units of that in training; nil before one.
@@ -226,6 +249,10 @@ public struct EngineStatus: Sendable {
     public var abortedTransactions = 0
     /// How long committed transactions were open.
     public var transactionDurations = DurationHistogram()
+    /// How long their commits took.
+    public var commitDurations = DurationHistogram()
+    /// From the timestamps of input records to the commit of what came of them.
+    public var publicationLatencies = DurationHistogram()
     /// Lag of each assigned input partition whose end is known.
     public var lags: [Lag] = []
     /// The model in use, nil before the first.
@@ -254,6 +281,9 @@ public struct EngineStatus: Sendable {
         // All series exist from the start, so that a rate over the first event is not lost.
         eventsByType = Dictionary(uniqueKeysWithValues: EventType.allCases.map { ($0.rawValue, 0) })
         refitsByReason = StepCounters().refitsByReason
+        let bands = Dictionary(uniqueKeysWithValues: ChurnBand.allCases.map { ($0.name, 0) })
+        bandEntries = bands
+        bandCustomers = bands
         rejectionsByReason = Dictionary(
             uniqueKeysWithValues: RejectionReason.allCases.map { ($0.rawValue, 0) }
         )
@@ -276,7 +306,7 @@ public struct EngineStatus: Sendable {
 public struct DurationHistogram: Sendable, Equatable {
     /// Upper bounds of the buckets, in seconds; a last one without bound follows.
     public static let bounds: [Double] = [
-        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10,
+        0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
     ]
 
     /// Durations in each bucket, not cumulated; one more than there are bounds.
@@ -296,6 +326,13 @@ public struct DurationHistogram: Sendable, Equatable {
         counts[bucket] += 1
         sum += seconds
         last = seconds
+    }
+
+    /// Counts what another histogram has counted.
+    public mutating func merge(_ other: DurationHistogram) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+        sum += other.sum
+        last = other.last ?? last
     }
 }
 

@@ -6,7 +6,7 @@ struct EventDecoder: ~Copyable {
     private let schema: CompiledSchema
     private let limits: SegmentationConfiguration.Limits
     private let currencyHash: UInt64
-    private let rates: [UInt64: Double]
+    private var rates: [UInt64: Double]
     private let typesBySymbol: [EventType]
     private let channelSymbol: Int
     /// Where a record without key takes its customer from: only in replay.
@@ -29,15 +29,25 @@ struct EventDecoder: ~Copyable {
         )
         typesBySymbol = EventType.allCases
         channelSymbol = EventType.allCases.count
-        let hash = { (code: String) in
-            StableHash.hash(of: Array(code.utf8), range: 0..<code.utf8.count)
-        }
-        currencyHash = hash(configuration.currency)
-        rates = Dictionary(
-            configuration.currencyRates.map { (hash($0.key), $0.value) },
+        currencyHash = Self.hash(ofCurrency: configuration.currency)
+        rates = Self.rates(configuration)
+        fields = Fields(schema: schema)
+    }
+
+    /// Takes other exchange rates over.
+    mutating func take(ratesOf configuration: SegmentationConfiguration) {
+        rates = Self.rates(configuration)
+    }
+
+    private static func hash(ofCurrency code: String) -> UInt64 {
+        StableHash.hash(of: Array(code.utf8), range: 0..<code.utf8.count)
+    }
+
+    private static func rates(_ configuration: SegmentationConfiguration) -> [UInt64: Double] {
+        Dictionary(
+            configuration.currencyRates.map { (hash(ofCurrency: $0.key), $0.value) },
             uniquingKeysWith: { $1 }
         )
-        fields = Fields(schema: schema)
     }
 
     /// Fields of a profile or snapshot, in the schema's order.

@@ -107,6 +107,7 @@ extension SegmentationCore {
         table.setRevision(row, table.revision(row) + 1)
         if decision.hasEntered || decision.hasMoved {
             counters.segmentChanged += 1
+            if decision.hasMoved && decision.cause == .model { counters.relabelled += 1 }
         } else if decision.churnTransition != .none {
             counters.churnChanged += 1
         } else {

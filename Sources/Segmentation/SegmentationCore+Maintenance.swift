@@ -8,7 +8,7 @@
 extension SegmentationCore {
     /// Whether a slice of maintenance waits.
     public var isMaintenanceDue: Bool {
-        isRebuilding || table.isCompacting || expectationPass != nil
+        isRebuilding || table.isCompacting || expectationPass != nil || dueCursor != nil
     }
 
     /// Whether sums are being made anew.
@@ -20,8 +20,8 @@ extension SegmentationCore {
     /// the product of its two deviations.
     public var statisticsDrift: Double? { statistics.drift }
 
-    /// Goes on with the rebuild of the sums, or else the expectation, or else with moving blocks
-    /// together.
+    /// Goes on with the rebuild of the sums, or else due moments, or else the expectation, or else
+    /// with moving blocks together.
     ///
     /// - Parameter limit: rows looked at, at most.
     /// - Precondition: no transaction is open.
@@ -31,6 +31,8 @@ extension SegmentationCore {
         if statistics.rebuild.isUnderWay {
             statistics.flush(&table, model: inForce, landmarks: landmarks)
             statistics.rebuildSlice(of: table, limit: limit, model: inForce, landmarks: landmarks)
+        } else if dueCursor != nil {
+            renewDue(limit: limit)
         } else if expectationPass != nil {
             expect(limit: limit)
         } else {

@@ -104,6 +104,7 @@ extension SegmentationCore {
         }
         rebuildStatistics()
         rebuildDue()
+        dueCursor = nil
         restoreExpectation()
         if model != nil { rescoreCursor = 0 }
     }

@@ -42,6 +42,49 @@ extension SegmentationCore {
         return Self.json(rows)
     }
 
+    /// The segments of the version in force with the sizes that the last census found, as JSON; nil
+    /// before the first version.
+    public func segmentsJSON() -> [UInt8]? {
+        guard let model else { return nil }
+        let bundle = ModelBundle(model, categories: schema.categories)
+        let known = max(1, customerCount)
+        return Self.json(
+            SegmentsReport(
+                model_version: model.version,
+                model_step: model.step,
+                customers: customerCount,
+                segments: bundle.segments.sorted { $0.id < $1.id }.map { segment in
+                    let size = census.segments[segment.id] ?? 0
+                    return SegmentsReport.Segment(
+                        id: segment.id,
+                        key: segment.key,
+                        name: segment.name,
+                        strategy: segment.strategy,
+                        customers: size,
+                        share: min(1, Double(size) / Double(known)),
+                        training_customers: segment.training_customers,
+                        centroid: segment.centroid
+                    )
+                }
+            )
+        )
+    }
+
+    /// What the version in force says of other numbers of segments, as JSON; nil before the first
+    /// version.
+    public func sweepJSON() -> [UInt8]? {
+        guard let model else { return nil }
+        let bundle = ModelBundle(model, categories: schema.categories)
+        return Self.json(
+            SweepReport(
+                model_version: model.version,
+                customers: bundle.sweep_customers,
+                elbow_k: bundle.elbow_k,
+                sweep: bundle.sweep
+            )
+        )
+    }
+
     private static func timeText(_ time: Int64) -> String {
         var bytes: [UInt8] = []
         JSONText.appendTime(time, to: &bytes)
@@ -59,6 +102,31 @@ extension SegmentationCore {
             preconditionFailure("a model that is no JSON: \(error)")
         }
     }
+}
+
+private struct SegmentsReport: Encodable {
+    struct Segment: Encodable {
+        var id: Int
+        var key: String
+        var name: String
+        var strategy: String
+        var customers: Int
+        var share: Double
+        var training_customers: Int
+        var centroid: [String: Double]
+    }
+
+    var model_version: Int
+    var model_step: Int
+    var customers: Int
+    var segments: [Segment]
+}
+
+private struct SweepReport: Encodable {
+    var model_version: Int
+    var customers: Int
+    @Nullable var elbow_k: Int?
+    var sweep: [ModelBundle.SweepRow]
 }
 
 private struct VersionRow: Encodable {

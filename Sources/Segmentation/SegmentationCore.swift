@@ -6,8 +6,8 @@ import OnlineLearning
 /// what `StepOutput` gathers. State has a committed and a pending layer: `begin`, any number of
 /// `apply`, then `commit` or `abort`, after which the state bytes equal those before `begin`.
 public struct SegmentationCore: ~Copyable {
-    /// What this core was told.
-    public let configuration: SegmentationConfiguration
+    /// What this core was told, and has taken over since.
+    public internal(set) var configuration: SegmentationConfiguration
     /// The flat tables made of it.
     public let schema: CompiledSchema
     /// What was counted; an abort takes the transaction's part back.
@@ -53,14 +53,19 @@ public struct SegmentationCore: ~Copyable {
     let sourceBytes: [UInt8]
     /// Rows by their next due moment.
     var due = DueHeap()
+    /// Rows below it have their due moments by changed thresholds; nil where nothing has changed.
+    var dueCursor: Int?
     let movingBounds: MovingBounds
-    let writer: DecisionWriter
-    let churnRisk: ChurnRisk
+    var writer: DecisionWriter
+    var churnRisk: ChurnRisk
     var silence: SilenceGuard
     /// A pass under way, the version of the last one, and greatest event time when it began.
     var expectationPass: ExpectationPass?
     var expectedVersion = 0
     var expectedAt = Int64.min
+    /// What the last pass over the rows counted.
+    public internal(set) var census = Census()
+    var censusPass = CensusPass()
     /// Event time and number of customers at the last refit.
     var lastRefitAt = Int64.min
     var lastRefitCustomers = 0

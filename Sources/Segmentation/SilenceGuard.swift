@@ -81,7 +81,8 @@ struct SilenceGuard: Sendable {
     private var oldest = Int64.max
     /// Orders a day of all partitions.
     private var total = 0.0
-    private let isOn: Bool
+    /// Whether due moments wait for orders at all.
+    var isOn: Bool
     private let lateness: Int64
 
     init(configuration: SegmentationConfiguration.Churn) {

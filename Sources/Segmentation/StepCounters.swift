@@ -24,6 +24,8 @@ public struct StepCounters: Sendable, Equatable {
     public var segmentChanged = 0
     /// Records published with type `churn.changed`.
     public var churnChanged = 0
+    /// Customers whose segment a new version of the model changed.
+    public var relabelled = 0
     /// Due moments decided.
     public var dueMoments = 0
     /// Records published with type `decision.refreshed`.

@@ -4,16 +4,19 @@ import Logging
 import Segmentation
 
 extension ServiceConfiguration {
+    /// The names of all keys.
+    package static var keys: [String] { settings(ValueFiles(folder: "")).map(\.key) }
+
     /// Every key there is, in the order of the shipped file.
-    static func settings(folder: String) -> [Setting] {
-        kafkaSettings(folder: folder) + modelSettings + decisionSettings + serviceSettings
-            + shopSettings
+    static func settings(_ files: ValueFiles) -> [Setting] {
+        kafkaSettings(files) + modelSettings + decisionSettings + serviceSettings
+            + adminSettings(files) + shopSettings
     }
 
-    private static func kafkaSettings(folder: String) -> [Setting] {
+    private static func kafkaSettings(_ files: ValueFiles) -> [Setting] {
         [
             .custom("kafka.properties") { reader, node, configuration in
-                KafkaPropertyReader(folder: folder).read(&reader, node, &configuration.kafka)
+                KafkaPropertyReader(files: files).read(&reader, node, &configuration.kafka)
             },
             .text("kafka.group", \.kafka.group),
             .text("kafka.instance", \.kafka.instance),
@@ -165,12 +168,7 @@ extension ServiceConfiguration {
             .integer("commit.records", \.commit.records, in: 1...1_000_000),
             .integer("commit.due_rows", \.commit.dueRows, in: 1...1_000_000),
             .integer("commit.bytes", \.commit.bytes, in: 65_536...268_435_456),
-            .custom("admin.listen") { reader, node, configuration in
-                if let address = reader.address("admin.listen", node) {
-                    configuration.admin.listen = address
-                }
-            },
-            .flag("admin.allow_remote", \.admin.allowRemote),
+            .choice("log.format", \.logFormat, ["text": .text, "json": .json]),
             .custom("metrics.listen") { reader, node, configuration in
                 if case .scalar("off", _) = node.content {
                     configuration.admin.metricsListen = nil
@@ -203,6 +201,40 @@ extension ServiceConfiguration {
                 }
                 configuration.segmentation.calendar = calendar
                 configuration.timeZone = name
+            },
+        ]
+    }
+
+    private static func adminSettings(_ files: ValueFiles) -> [Setting] {
+        [
+            .custom("admin.listen") { reader, node, configuration in
+                if let address = reader.address("admin.listen", node) {
+                    configuration.admin.listen = address
+                }
+            },
+            .flag("admin.allow_remote", \.admin.allowRemote),
+            .custom("admin.token") { reader, node, configuration in
+                let key = "admin.token"
+                reader.note(key, node, isSecret: true)
+                let before = reader.missingCredentials.count
+                let text = files.text(&reader, key, node, at: node.origin, isSecret: true)
+                guard let text, reader.missingCredentials.count == before else { return }
+                guard let token = AdminToken(text) else {
+                    let rule = "must be \(AdminToken.bytesMin) or more letters, digits and signs"
+                    reader.report(key, node, rule, isSecret: true)
+                    return
+                }
+                configuration.admin.token = token
+            },
+            .custom("admin.tls.certificate") { reader, node, configuration in
+                configuration.admin.certificate = reader.readableFile(
+                    "admin.tls.certificate",
+                    node,
+                    files
+                )
+            },
+            .custom("admin.tls.key") { reader, node, configuration in
+                configuration.admin.key = reader.readableFile("admin.tls.key", node, files)
             },
         ]
     }
@@ -243,6 +275,20 @@ extension SettingReader {
         }
         report(key, node, "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
         return nil
+    }
+
+    /// The path of a file that is there; the path itself, with a problem, where it is not.
+    mutating func readableFile(
+        _ key: String,
+        _ node: SettingNode,
+        _ files: ValueFiles
+    ) -> String? {
+        guard let path = text(key, node) else { return nil }
+        let full = files.full(path)
+        if !FileManager.default.isReadableFile(atPath: full) {
+            report(key, at: node.origin, "cannot read the file \(path)")
+        }
+        return full
     }
 
     /// Where a new group begins.

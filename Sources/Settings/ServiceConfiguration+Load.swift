@@ -7,6 +7,8 @@ extension ServiceConfiguration {
     package enum Purpose {
         /// To reach Kafka: the brokers must be named.
         case kafka
+        /// To be looked at: as to reach Kafka, but credentials may be missing.
+        case inspection
         /// To run without Kafka, or with one that the caller provides.
         case standalone
     }
@@ -24,25 +26,8 @@ extension ServiceConfiguration {
         overrides: [String] = [],
         purpose: Purpose = .kafka
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
-        let text: String
-        do {
-            text = try String(contentsOfFile: path, encoding: .utf8)
-        } catch {
-            let exists = FileManager.default.fileExists(atPath: path)
-            let rule = exists ? "cannot be read as UTF-8 text" : "does not exist"
-            throw ConfigurationProblemsReport(
-                file: path,
-                findings: [ConfigurationFinding(origin: nil, key: "", rule: rule)]
-            )
-        }
-        let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-        return try load(
-            text: text,
-            file: path,
-            folder: folder,
-            overrides: overrides,
-            purpose: purpose
-        )
+        let tree = try tree(path: path, overrides: overrides)
+        return try load(tree, file: path, purpose: purpose)
     }
 
     /// Loads a configuration from its text.
@@ -62,6 +47,34 @@ extension ServiceConfiguration {
         overrides: [String] = [],
         purpose: Purpose = .kafka
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
+        let tree = try tree(text: text, file: file, overrides: overrides)
+        return try load(tree, file: file, ValueFiles(folder: folder), purpose: purpose)
+    }
+
+    /// Reads a file with its overrides, whatever it says.
+    static func tree(
+        path: String,
+        overrides: [String]
+    ) throws(ConfigurationProblemsReport) -> SettingNode {
+        let text: String
+        do {
+            text = try String(contentsOfFile: path, encoding: .utf8)
+        } catch {
+            let exists = FileManager.default.fileExists(atPath: path)
+            let rule = exists ? "cannot be read as UTF-8 text" : "does not exist"
+            throw ConfigurationProblemsReport(
+                file: path,
+                findings: [ConfigurationFinding(origin: nil, key: "", rule: rule)]
+            )
+        }
+        return try tree(text: text, file: path, overrides: overrides)
+    }
+
+    private static func tree(
+        text: String,
+        file: String,
+        overrides: [String]
+    ) throws(ConfigurationProblemsReport) -> SettingNode {
         var broken: [ConfigurationFinding] = []
         var root = SettingNode(origin: .line(1), content: .map([]))
         do {
@@ -80,11 +93,30 @@ extension ServiceConfiguration {
             // Without the tree, or with an override left out, other messages would mislead.
             throw ConfigurationProblemsReport(file: file, findings: broken)
         }
+        return root
+    }
+
+    /// Loads a configuration from what a file in its folder says.
+    static func load(
+        _ tree: SettingNode,
+        file: String,
+        purpose: Purpose
+    ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
+        let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
+        return try load(tree, file: file, ValueFiles(folder: folder), purpose: purpose)
+    }
+
+    static func load(
+        _ tree: SettingNode,
+        file: String,
+        _ files: ValueFiles,
+        purpose: Purpose
+    ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
         var reader = SettingReader()
         var configuration = ServiceConfiguration()
-        let settings = settings(folder: folder)
+        let settings = settings(files)
         let byKey = Dictionary(uniqueKeysWithValues: settings.map { ($0.key, $0) })
-        reader.read(root, under: "", byKey, &configuration)
+        reader.read(tree, under: "", byKey, &configuration)
         configuration.segmentation.group = configuration.kafka.group
         configuration.check(&reader, purpose: purpose, byKey)
         if !reader.findings.isEmpty {
@@ -94,7 +126,7 @@ extension ServiceConfiguration {
     }
 
     /// Rules that take more than one key, and those of the parts.
-    private func check(
+    private mutating func check(
         _ reader: inout SettingReader,
         purpose: Purpose,
         _ settings: [String: Setting]
@@ -128,7 +160,19 @@ extension ServiceConfiguration {
         rule(Self.isTopicName(kafka.group, limit: 150), "kafka.group", names)
         rule(Self.isTopicName(kafka.instance, limit: 150), "kafka.instance", names)
         checkTopics(rule)
-        if purpose == .kafka {
+        if purpose == .inspection {
+            missingCredentials = reader.missingCredentials.map(\.name)
+        } else {
+            for (key, name, origin) in reader.missingCredentials {
+                reader.report(
+                    key,
+                    at: origin,
+                    "needs the credential \(name), which only the service is given"
+                        + " (CREDENTIALS_DIRECTORY is not set)"
+                )
+            }
+        }
+        if purpose != .standalone {
             let key = "kafka.properties.bootstrap.servers"
             rule(
                 kafka.properties["bootstrap.servers"] != nil || reader.isWritten(key),

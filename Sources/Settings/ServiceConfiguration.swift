@@ -50,8 +50,20 @@ package struct ServiceConfiguration: Sendable, Equatable {
     package var stateDirectory = "/var/lib/segmentd"
     /// How a partition's clock goes on once its end has been reached.
     package var clockAtEnd = ClockAtEnd.wall
+    /// How log lines look.
+    package enum LogFormat: String, Sendable, CaseIterable {
+        /// Level, words, key=value.
+        case text
+        /// One JSON object a line.
+        case json
+    }
+
     /// What is logged.
     package var logLevel = Logger.Level.info
+    /// How log lines look.
+    package var logFormat = LogFormat.text
+    /// Credentials that the file names and that nobody has handed over.
+    package var missingCredentials: [String] = []
     /// Whether `model.learning` was written rather than left to its default: `--model` switches
     /// learning off unless it was.
     package var isLearningExplicit = false

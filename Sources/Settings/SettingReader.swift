@@ -14,6 +14,8 @@ struct SettingReader {
     /// Slots and whether a feature could not be read: rules about what names them say nothing new.
     var brokenSlots: Set<String> = []
     var hasBrokenFeature = false
+    /// Values in credentials that nobody has handed over.
+    var missingCredentials: [(key: String, name: String, origin: SettingOrigin)] = []
     private var written: [String: Written] = [:]
 
     /// Notes where a key was written, so that a rule checked later can name the place.

@@ -13,32 +13,43 @@ struct Daemon {
     let configuration: ServiceConfiguration
     let model: SegmentModel?
     let logger: Logger
+    let logging: DaemonLogging
+    let reloadable: ReloadableConfiguration?
     let board: StatusBoard
-    let mailbox = Mailbox()
+    let mailbox: Mailbox
     let engine: EngineService<KafkaLog, SystemClock>
     /// Addresses once they accept connections.
     let onListening: @Sendable (ListenAddress) -> Void
 
-    /// Wires everything; `report` is told what the engine reports, beside the log.
+    /// Wires everything.
+    ///
+    /// - Parameters:
+    ///   - configuration: valid.
+    ///   - reloadable: the same as it is read again on SIGHUP; nil where it is not.
+    ///   - model: a given model.
+    ///   - logging: where log lines go.
+    ///   - report: told what the engine reports, beside the log.
+    ///   - onListening: told addresses once they accept connections.
     init(
         configuration: ServiceConfiguration,
+        reloadable: ReloadableConfiguration? = nil,
         model: SegmentModel?,
-        logger: Logger,
+        logging: DaemonLogging,
         report: @escaping @Sendable (EngineReport) -> Void = { _ in },
         onListening: @escaping @Sendable (ListenAddress) -> Void = { _ in }
     ) {
         self.configuration = configuration
         self.model = model
+        let logger = logging.logger
         self.logger = logger
+        self.logging = logging
+        self.reloadable = reloadable
         self.onListening = onListening
         let clock = SystemClock()
         board = StatusBoard(sinceMilliseconds: clock.wallMilliseconds())
-        var limits = CommitLoopConfiguration()
-        limits.intervalMaximumMilliseconds = Int(configuration.commit.intervalMaximumMilliseconds)
-        limits.intervalMinimumMilliseconds = Int(configuration.commit.intervalMinimumMilliseconds)
-        limits.transactionRecords = configuration.commit.records
-        limits.transactionBytes = configuration.commit.bytes
-        limits.dueRows = configuration.commit.dueRows
+        let mailbox = Mailbox()
+        self.mailbox = mailbox
+        var limits = configuration.commitLimits
         limits.clockAtEnd = configuration.clockAtEnd == .wall ? .wall : .hold
         limits.isModelGiven = model != nil
         limits.refitRunner = RefitRunner()
@@ -80,6 +91,7 @@ struct Daemon {
             mailbox: mailbox,
             logger: logger,
             wallMilliseconds: { SystemClock().wallMilliseconds() },
+            process: ProcessFacts.ofThisProcess,
             onListening: onListening
         )
         // Shutdown runs in reverse: the engine drains while health still answers.
@@ -97,6 +109,19 @@ struct Daemon {
                 failureTerminationBehavior: .gracefullyShutdownGroup
             ),
         ]
+        if let reloadable {
+            services.append(
+                ServiceGroupConfiguration.ServiceConfiguration(
+                    service: ReloadService(
+                        configuration: reloadable,
+                        logging: logging,
+                        board: board,
+                        mailbox: mailbox,
+                        signals: await UnixSignalsSequence(trapping: .sighup)
+                    )
+                )
+            )
+        }
         if signals {
             services.append(
                 ServiceGroupConfiguration.ServiceConfiguration(

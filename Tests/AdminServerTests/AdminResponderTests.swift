@@ -9,7 +9,8 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
         board: board,
         mailbox: mailbox,
         loopLimit: .seconds(10),
-        answerLimit: .seconds(60)
+        answerLimit: .seconds(60),
+        process: { ProcessFacts(version: "1.2.3", residentBytes: 4096) }
     )
 }
 
@@ -46,6 +47,18 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
             "segmentd_state{state=\"running\"} 1",
             "segmentd_state{state=\"starting\"} 0",
             "segmentd_ready 1",
+            "segmentd_build_info{version=\"1.2.3\"} 1",
+            "segmentd_resident_memory_bytes 4096",
+            "segmentd_reloads_total{result=\"applied\"} 2",
+            "segmentd_reloads_total{result=\"refused\"} 0",
+            "segmentd_commit_duration_seconds_bucket{le=\"0.025\"} 1",
+            "segmentd_publication_latency_seconds_bucket{le=\"0.1\"} 0",
+            "segmentd_publication_latency_seconds_bucket{le=\"0.25\"} 1",
+            "segmentd_relabelled_customers_total 9",
+            "segmentd_churn_band_customers{band=\"high\"} 21",
+            "segmentd_churn_transitions_total{band=\"high\"} 30",
+            "segmentd_due_customers 600",
+            "segmentd_timer_decisions_total 77",
             "segmentd_checkpoint_age_seconds 2.5",
             "segmentd_checkpoint_bytes 4711",
             "segmentd_checkpoint_failures_total 1",
@@ -58,7 +71,8 @@ private func responder(_ board: StatusBoard, _ mailbox: Mailbox = Mailbox()) -> 
             "segmentd_outputs_total{type=\"segment.changed\"} 12",
             "segmentd_transaction_duration_seconds_bucket{le=\"0.005\"} 1",
             "segmentd_transaction_duration_seconds_bucket{le=\"0.05\"} 2",
-            "segmentd_transaction_duration_seconds_bucket{le=\"10\"} 2",
+            "segmentd_transaction_duration_seconds_bucket{le=\"30\"} 2",
+            "segmentd_transaction_duration_seconds_bucket{le=\"60\"} 3",
             "segmentd_transaction_duration_seconds_bucket{le=\"+Inf\"} 3",
             "segmentd_transaction_duration_seconds_count 3",
             "segmentd_lag_records{topic=\"customer \\\"events\\\"\",partition=\"3\"} 42",

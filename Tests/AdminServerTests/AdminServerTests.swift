@@ -9,9 +9,14 @@ import Testing
     import FoundationNetworking
 #endif
 
+private let facts: @Sendable () -> ProcessFacts = {
+    ProcessFacts(version: "1.2.3", residentBytes: nil)
+}
+
 /// Runs a server on free ports while `body` asks it, then ends it gracefully.
 private func withServer(
     metrics: Bool = false,
+    token: AdminToken? = nil,
     _ board: StatusBoard,
     _ mailbox: Mailbox,
     _ body: @Sendable ([ListenAddress]) async throws -> Void
@@ -20,6 +25,7 @@ private func withServer(
     configuration.listen.port = 0
     // Nothing turns here, and a busy machine takes its time.
     configuration.loopLimit = .seconds(3600)
+    configuration.token = token
     if metrics { configuration.metricsListen = ListenAddress(host: "127.0.0.1", port: 0) }
     let (addresses, listening) = AsyncStream.makeStream(of: ListenAddress.self)
     var logger = Logger(label: "test")
@@ -30,6 +36,7 @@ private func withServer(
         mailbox: mailbox,
         logger: logger,
         wallMilliseconds: { 0 },
+        process: facts,
         onListening: { listening.yield($0) }
     )
     let group = ServiceGroup(services: [server], logger: logger)
@@ -46,9 +53,15 @@ private func withServer(
     }
 }
 
-private func get(_ address: ListenAddress, _ path: String) async throws -> (Int, String) {
+private func get(
+    _ address: ListenAddress,
+    _ path: String,
+    authorization: String? = nil
+) async throws -> (Int, String) {
     let url = try #require(URL(string: "http://\(address)\(path)"))
-    let (data, response) = try await URLSession.shared.data(from: url)
+    var request = URLRequest(url: url)
+    if let authorization { request.setValue(authorization, forHTTPHeaderField: "Authorization") }
+    let (data, response) = try await URLSession.shared.data(for: request)
     let status = try #require(response as? HTTPURLResponse).statusCode
     return (status, String(decoding: data, as: UTF8.self))
 }
@@ -171,7 +184,8 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
                 board: StatusBoard(sinceMilliseconds: 0),
                 mailbox: Mailbox(),
                 logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-                wallMilliseconds: { 0 }
+                wallMilliseconds: { 0 },
+                process: facts
             )
             await #expect(throws: (any Error).self) { try await second.run() }
         }
@@ -192,12 +206,60 @@ private func get(_ address: ListenAddress, _ path: String) async throws -> (Int,
                     board: StatusBoard(sinceMilliseconds: 0),
                     mailbox: Mailbox(),
                     logger: Logger(label: "test"),
-                    wallMilliseconds: { 0 }
+                    wallMilliseconds: { 0 },
+                    process: facts
                 )
             }
         }
+        // What shows personal data to other machines asks who they are, and is not overheard.
         configuration.allowRemote = true
+        #expect(configuration.validate().map(\.key) == ["admin.allow_remote"])
+        configuration.token = AdminToken("0123456789abcdef")
+        #expect(configuration.validate().map(\.key) == ["admin.allow_remote"])
+        configuration.certificate = "cert.pem"
+        #expect(configuration.validate().map(\.key) == ["admin.tls.key"])
+        configuration.key = "key.pem"
         #expect(configuration.validate().isEmpty)
+        configuration.token = nil
+        #expect(configuration.validate().map(\.key) == ["admin.allow_remote"])
+    }
+
+    @Test func aTokenIsAskedForWhereThereIsOne() async throws {
+        let token = try #require(AdminToken("0123456789abcdef"))
+        let board = runningBoard(now: .now)
+        try await withServer(metrics: true, token: token, board, Mailbox()) { addresses in
+            var refused: [Int] = []
+            for address in addresses {
+                #expect(try await get(address, "/healthz").0 == 200)
+                #expect(try await get(address, "/readyz").0 == 200)
+                refused.append(try await get(address, "/metrics").0)
+            }
+            // The address of metrics alone shows nothing personal and asks for nothing.
+            #expect(refused.sorted() == [200, 401])
+            let admin = addresses[refused.firstIndex(of: 401) ?? 0]
+            for wrong in [
+                nil, "Bearer 0123456789abcdeg", "Bearer 0123456789abcdef0", "Bearer ",
+                "0123456789abcdef",
+                "Basic 0123456789abcdef",
+            ] {
+                let (status, body) = try await get(admin, "/api/status", authorization: wrong)
+                #expect(status == 401 && body.contains("admin token"), "\(wrong ?? "none")")
+            }
+            for right in ["Bearer 0123456789abcdef", "bearer 0123456789abcdef"] {
+                #expect(try await get(admin, "/api/status", authorization: right).0 == 200)
+            }
+        }
+    }
+
+    @Test func tokensAreLongEnoughAndNeverPrinted() throws {
+        #expect(AdminToken("0123456789abcde") == nil)
+        #expect(AdminToken("0123456789 abcdef") == nil)
+        let token = try #require(AdminToken("0123456789abcdef"))
+        var dumped = ""
+        dump(token, to: &dumped)
+        for text in [dumped, "\(token)", String(reflecting: token)] {
+            #expect(!text.contains("0123"))
+        }
     }
 
     @Test func addressesAreReadAndWrittenBack() {

@@ -17,7 +17,8 @@ import Testing
             board: runningBoard(now: .now),
             mailbox: mailbox,
             loopLimit: .seconds(10),
-            answerLimit: .seconds(20)
+            answerLimit: .seconds(20),
+            process: { ProcessFacts(version: "1.2.3", residentBytes: nil) }
         )
         return await responder.reply(
             method: method,

@@ -25,6 +25,15 @@ func runningBoard(now: ContinuousClock.Instant) -> StatusBoard {
         status.transactionDurations.add(seconds: 0.004)
         status.transactionDurations.add(seconds: 0.05)
         status.transactionDurations.add(seconds: 60)
+        status.commitDurations.add(seconds: 0.02)
+        status.publicationLatencies.add(seconds: 0.2)
+        status.segmentCustomers = [1: 821]
+        status.bandCustomers = ["low": 700, "medium": 100, "high": 21, "insufficient_data": 0]
+        status.bandEntries["high"] = 30
+        status.dueCustomers = 600
+        status.timerDecisions = 77
+        status.relabelledCustomers = 9
+        status.reloads.applied = 2
         status.lags = [.init(topic: "customer \"events\"", partition: 3, records: 42)]
         status.model = EngineStatus.Model(
             version: 12,

@@ -89,7 +89,7 @@ private let minimal = """
         expected.segmentation.outliers = loaded.segmentation.outliers
         expected.segmentation.personas = loaded.segmentation.personas
         #expect(loaded == expected)
-        for setting in ServiceConfiguration.settings(folder: "") {
+        for setting in ServiceConfiguration.settings(ValueFiles(folder: "")) {
             let name = setting.key.split(separator: ".").last ?? ""
             #expect(text.contains("\(name):"), "\(setting.key) is not documented")
         }
@@ -125,6 +125,9 @@ private let minimal = """
         #expect(loaded.segmentation.churn.calibrationHorizonMilliseconds == 7_862_400_000)
         #expect(loaded.segmentation.futureToleranceMilliseconds == nil)
         #expect(loaded.admin.metricsListen?.host == "::1")
+        #expect(loaded.admin.token == AdminToken("not-a-real-token"))
+        #expect(loaded.admin.certificate?.hasSuffix("/Fixtures/admin-certificate.pem") == true)
+        #expect(loaded.logFormat == .json)
         let slots = Dictionary(
             uniqueKeysWithValues: loaded.segmentation.slots.map { ($0.name, $0) }
         )
@@ -202,7 +205,7 @@ private let minimal = """
         var dumped = ""
         dump(loaded, to: &dumped)
         for text in [dumped, "\(loaded)", String(reflecting: loaded)] {
-            #expect(!text.contains("not-a-real-password"))
+            #expect(!text.contains("not-a-real"))
         }
         #expect("\(loaded.kafka)".contains(Secret.mask))
         let wrong = report(minimal, ["kafka.properties.sasl.password=[hunter2]"])
@@ -242,7 +245,7 @@ private let minimal = """
     }
 
     @Test func nearestNamesAreMeant() {
-        let known = ServiceConfiguration.settings(folder: "").map(\.key)
+        let known = ServiceConfiguration.settings(ValueFiles(folder: "")).map(\.key)
         #expect(NearestName.of("model.segmnets", among: known) == "model.segments")
         #expect(NearestName.of("hysteresis", among: known) == "assignment.hysteresis")
         #expect(NearestName.of("churn.raise.hihg", among: known) == "churn.raise.high")

@@ -17,7 +17,7 @@ import Testing
         // Reads eight bytes at a time.
         "Sources/Segmentation/StableHash.swift",
         // Writes to the notify socket of systemd.
-        "Sources/segmentd/ServiceNotifier.swift",
+        "Sources/segmentd/NotifySocket.swift",
         // Files and folders through system calls, to be sure of what is on the disk.
         "Sources/Engine/CheckpointFolder.swift",
         // Starts the engine's own thread.
@@ -36,14 +36,17 @@ import Testing
             "Segmentation", "EventLog", "Logging", "ServiceLifecycle", "Foundation", "Glibc",
             "Synchronization",
         ],
-        "AdminServer": ["Engine", "Hummingbird", "Logging", "ServiceLifecycle"],
+        "AdminServer": [
+            "Engine", "Hummingbird", "HummingbirdCore", "HummingbirdTLS", "Logging", "NIOSSL",
+            "ServiceLifecycle",
+        ],
         "ShopSimulator": ["Foundation", "Glibc"],
         "Settings": ["AdminServer", "Segmentation", "Logging", "Yams", "Foundation"],
         "segmentd": [
             "AdminServer", "Engine", "EventLog", "OnlineLearning", "Segmentation", "Settings",
-            "ShopSimulator", "ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals",
+            "ShopSimulator", "ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore",
+            "NIOFoundationCompat", "NIOHTTP1", "NIOSSL", "ServiceLifecycle", "UnixSignals",
             "Foundation",
-            "FoundationNetworking",
             "Glibc", "Synchronization",
         ],
         "Benchmarks": [

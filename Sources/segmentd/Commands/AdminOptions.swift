@@ -1,13 +1,27 @@
+import AdminServer
 import ArgumentParser
 import Foundation
-#if canImport(FoundationNetworking)
-    import FoundationNetworking
-#endif
 
 /// How a command reaches the running daemon.
 struct AdminOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Admin address of the daemon.", valueName: "host:port"))
+    @Option(
+        help: ArgumentHelp(
+            "Admin address of the daemon, with https:// where it has a certificate.",
+            valueName: "host:port"
+        )
+    )
     var admin = "127.0.0.1:9464"
+
+    @Option(help: ArgumentHelp("File with the daemon's admin.token.", valueName: "file"))
+    var adminToken: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "File with the authority that signed the daemon's certificate, PEM.",
+            valueName: "file"
+        )
+    )
+    var adminCa: String?
 
     /// Asks the daemon.
     ///
@@ -20,26 +34,46 @@ struct AdminOptions: ParsableArguments {
     ///
     /// - Throws: `CommandFailure`: nobody answers, or the answer is an error, in its words.
     func request(_ method: String, _ path: String) async throws(CommandFailure) -> Data {
-        guard let url = URL(string: "http://\(admin)\(path)") else {
-            throw CommandFailure("--admin \(admin) is no HOST:PORT", status: .usage)
+        let plain = admin.hasPrefix("https://") ? String(admin.dropFirst(8)) : admin
+        guard ListenAddress(plain) != nil else {
+            throw CommandFailure(
+                "--admin \(admin) is no HOST:PORT, nor https://HOST:PORT",
+                status: .usage
+            )
         }
-        let data: Data
-        let response: URLResponse
+        let client = AdminClient(address: admin, token: try token(), authority: adminCa)
+        let answer: (status: Int, body: Data)
         do {
-            var request = URLRequest(url: url)
-            request.httpMethod = method
-            (data, response) = try await URLSession.shared.data(for: request)
+            answer = try await client.request(method, path)
         } catch {
             throw CommandFailure(
-                "no daemon answers at \(admin); is it running, and is --admin its admin.listen?",
+                "no daemon answers at \(admin): \(Self.words(error)); is it running, and is "
+                    + "--admin its admin.listen?",
                 status: .noDaemon
             )
         }
-        guard let status = (response as? HTTPURLResponse)?.statusCode, status == 200 else {
-            let words = String(decoding: data, as: UTF8.self)
-            throw CommandFailure("the daemon at \(admin) answers: \(words)")
+        guard answer.status == 200 else {
+            let words = String(decoding: answer.body, as: UTF8.self)
+            let hint = answer.status == 401 ? "; --admin-token names the file that has it" : ""
+            throw CommandFailure("the daemon at \(admin) answers: \(words)\(hint)")
         }
-        return data
+        return answer.body
+    }
+
+    private func token() throws(CommandFailure) -> String? {
+        guard let adminToken else { return nil }
+        do {
+            let text = try String(contentsOfFile: adminToken, encoding: .utf8)
+            return text.trimmingCharacters(in: .whitespacesAndNewlines)
+        } catch {
+            throw CommandFailure("cannot read --admin-token \(adminToken)", status: .usage)
+        }
+    }
+
+    /// The first line: what follows is for whoever works on the client.
+    private static func words(_ error: any Error) -> String {
+        let text = "\(error)".split(separator: "\n").first.map(String.init) ?? ""
+        return text.count <= 200 ? text : text.prefix(200) + "..."
     }
 }
 

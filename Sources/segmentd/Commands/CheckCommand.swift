@@ -17,7 +17,13 @@ struct CheckCommand: ParsableCommand {
     @OptionGroup var options: ConfigurationOptions
 
     func run() throws {
-        let loaded = try options.load(.kafka)
+        let loaded = try options.load(.inspection)
+        for name in loaded.missingCredentials {
+            Terminal.note(
+                "\(options.config): the credential \(name) was not looked at, only the service "
+                    + "is given it"
+            )
+        }
         let schema = CompiledSchema(loaded.segmentation)
         Terminal.output(
             "\(options.config): fine, \(schema.slotNames.count) slots, "

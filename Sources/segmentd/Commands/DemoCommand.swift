@@ -80,14 +80,13 @@ struct DemoCommand: AsyncParsableCommand, DrainingCommand {
         if !set.contains(where: { $0.hasPrefix("clock.at_end=") }) { loaded.clockAtEnd = .hold }
         // Its broker ends with it: nothing is left that a checkpoint would belong to.
         loaded.checkpoint.intervalMilliseconds = nil
-        var logger = DaemonLogging.logger(level: .warning)
-        logger.logLevel = .warning
+        let logging = DaemonLogging(level: .warning)
         let addresses = DemoAddresses()
         let progress = DemoProgress()
         let daemon = Daemon(
             configuration: loaded,
             model: nil,
-            logger: logger,
+            logging: logging,
             report: { progress.note($0) },
             onListening: { addresses.admin($0) }
         )
@@ -152,9 +151,9 @@ struct DemoCommand: AsyncParsableCommand, DrainingCommand {
         if let model = status.model {
             lines.append("model \(model.version), step \(model.step)")
             var rows = [["  segment", "id", "customers"]]
-            for segment in model.segments.sorted(by: { $0.customers > $1.customers }) {
-                rows.append(
-                    ["  " + segment.name, "\(segment.id)", Terminal.grouped(segment.customers)])
+            let sizes = model.segments.map { ($0, status.segmentCustomers[$0.id] ?? 0) }
+            for (segment, size) in sizes.sorted(by: { $0.1 > $1.1 }) {
+                rows.append(["  " + segment.name, "\(segment.id)", Terminal.grouped(size)])
             }
             lines.append(Terminal.table(rows))
             if !model.featuresWithoutData.isEmpty {

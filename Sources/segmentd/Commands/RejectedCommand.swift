@@ -77,7 +77,7 @@ struct RejectedCommand: AsyncParsableCommand {
             guard let customer = Self.bytes(of: key, isHexadecimal: hex) else { return }
             let kafka = loaded.kafka.logConfiguration(
                 connection: BrokerConnection(),
-                logger: DaemonLogging.logger(level: loaded.logLevel)
+                logger: DaemonLogging.logger(for: loaded)
             )
             let purge = DeadLetterPurge(
                 customer: customer,

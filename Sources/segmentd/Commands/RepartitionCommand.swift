@@ -79,7 +79,7 @@ struct RepartitionCommand: ParsableCommand {
         let loaded = try options.load(.kafka)
         var kafka = loaded.kafka.logConfiguration(
             connection: BrokerConnection(),
-            logger: DaemonLogging.logger(level: loaded.logLevel)
+            logger: DaemonLogging.logger(for: loaded)
         )
         kafka.instance = "repartition"
         kafka.start = .earliest

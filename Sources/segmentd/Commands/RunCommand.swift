@@ -2,6 +2,7 @@ import ArgumentParser
 import Engine
 import EventLog
 import Foundation
+import Glibc
 import Logging
 import Segmentation
 import Settings
@@ -13,6 +14,9 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
         abstract: "Run the daemon: consume events, publish segments and churn flags, exactly once.",
         discussion: """
             SIGTERM and SIGINT drain: the open transaction is committed, then the program ends.
+            SIGHUP reads the configuration again and takes over what can change while it runs:
+            thresholds, personas, rates, limits of transactions, the log level. What takes a
+            restart is named in the log; a configuration with a problem changes nothing.
 
             Examples:
               segmentd run --config /etc/segmentd/segmentd.yaml
@@ -26,12 +30,16 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
     var model: String?
 
     func run() async throws {
-        var loaded = try options.load(.kafka)
+        // Until somebody watches for it; the file is just being read.
+        signal(SIGHUP, SIG_IGN)
+        let reloadable = try options.reloadable(.kafka)
+        var loaded = reloadable.current
         let given = try model.map { path in
             try ModelFile.load(path, for: loaded.segmentation)
         }
         if given != nil && !loaded.isLearningExplicit { loaded.segmentation.model.learning = false }
-        let logger = DaemonLogging.logger(level: loaded.logLevel)
+        let logging = DaemonLogging(level: loaded.logLevel, format: loaded.logFormat)
+        let logger = logging.logger
         logger.info(
             "starting",
             metadata: [
@@ -40,7 +48,12 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
                 "topics": "\(loaded.kafka.eventTopics.joined(separator: ","))",
             ]
         )
-        let daemon = Daemon(configuration: loaded, model: given, logger: logger)
+        let daemon = Daemon(
+            configuration: loaded,
+            reloadable: reloadable,
+            model: given,
+            logging: logging
+        )
         let end: CommitLoopEnd
         do {
             end = try await daemon.run()
@@ -64,51 +77,6 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
             )
         case .failed(let error): throw CommandFailure(error.description)
         case .corruptState(let reason): throw CommandFailure(reason, status: .corruptState)
-        }
-    }
-}
-
-/// Log lines on stderr, key=value, without a time where journald adds one.
-enum DaemonLogging {
-    static func logger(level: Logger.Level) -> Logger {
-        let underJournal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
-        var logger = Logger(label: "segmentd") { _ in LineLogHandler(hasTime: !underJournal) }
-        logger.logLevel = level
-        return logger
-    }
-}
-
-/// One line per message: level, text, key=value.
-struct LineLogHandler: LogHandler {
-    let hasTime: Bool
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.info
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        var line = hasTime ? Date.now.formatted(.iso8601) + " " : Self.priority(event.level)
-        line += "\(event.level.rawValue.uppercased()) \(event.message)"
-        let all = metadata.merging(event.metadata ?? [:]) { $1 }
-        for (key, value) in all.sorted(by: { $0.key < $1.key }) {
-            let text = "\(value)"
-            line += text.contains(" ") ? " \(key)=\"\(text)\"" : " \(key)=\(text)"
-        }
-        Terminal.note(line)
-    }
-
-    /// Prefix by which journald knows the priority (sd-daemon(3)).
-    private static func priority(_ level: Logger.Level) -> String {
-        switch level {
-        case .trace, .debug: "<7>"
-        case .info: "<6>"
-        case .notice: "<5>"
-        case .warning: "<4>"
-        case .error: "<3>"
-        case .critical: "<2>"
         }
     }
 }

@@ -49,4 +49,17 @@ struct ConfigurationOptions: ParsableArguments {
             throw CommandFailure(error)
         }
     }
+
+    /// Loads the file so that it can be read again.
+    ///
+    /// - Throws: `CommandFailure` with every problem at once; exit status 2.
+    func reloadable(
+        _ purpose: ServiceConfiguration.Purpose
+    ) throws(CommandFailure) -> ReloadableConfiguration {
+        do {
+            return try ReloadableConfiguration(path: config, overrides: set, purpose: purpose)
+        } catch {
+            throw CommandFailure(error)
+        }
+    }
 }
