@@ -192,18 +192,19 @@ public final class CompiledSchema: Sendable {
 
     /// Names of all features that a configuration declares, one-hot levels expanded, in order.
     public static func featureNames(of configuration: SegmentationConfiguration) -> [String] {
-        var names: [String] = []
-        for feature in configuration.features {
-            guard case .oneHot(let slotName) = feature.form else {
-                names.append(feature.name)
-                continue
-            }
-            let slot = configuration.slots.first { $0.name == slotName }
-            guard case .category(let groups, _)? = slot?.kind else { continue }
-            let levels = configuration.model.oneHot == .first ? groups.dropFirst() : groups[...]
-            names += levels.map { "\(feature.name)_\($0.name)" }
-        }
-        return names
+        configuration.features.flatMap { featureNames(of: configuration, $0) }
+    }
+
+    /// Names of the features that one declaration comes to: itself, or its one-hot levels.
+    static func featureNames(
+        of configuration: SegmentationConfiguration,
+        _ feature: FeatureDeclaration
+    ) -> [String] {
+        guard case .oneHot(let slotName) = feature.form else { return [feature.name] }
+        let slot = configuration.slots.first { $0.name == slotName }
+        guard case .category(let groups, _)? = slot?.kind else { return [] }
+        let levels = configuration.model.oneHot == .first ? groups.dropFirst() : groups[...]
+        return levels.map { "\(feature.name)_\($0.name)" }
     }
 
     /// Spending categories that slots name, in order, without `other`.
