@@ -7,11 +7,13 @@ enum DurationText {
     ]
     /// 1,000 years: beyond any use, and far from where adding to a time could overflow.
     static let limitMilliseconds: Int64 = 365_250 * 86_400_000
+    /// 3,650 days: the longest that keys take which say nothing else.
+    static let usualMaximumMilliseconds: Int64 = 3650 * 86_400_000
 
     /// Parses a duration.
     ///
-    /// - Returns: milliseconds, 0 to `limitMilliseconds`, or nil when it is no duration. `0` needs
-    ///   no unit.
+    /// - Returns: milliseconds, 0 to `limitMilliseconds`, which also stands for all that is longer;
+    ///   nil when it is no duration. `0` needs no unit.
     static func milliseconds(_ text: String) -> Int64? {
         if text == "0" { return 0 }
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
@@ -19,9 +21,7 @@ enum DurationText {
         guard let scale = units.first(where: { $0.name == unit })?.milliseconds,
             let value = Double(number)
         else { return nil }
-        let milliseconds = (value * scale).rounded()
-        guard milliseconds <= Double(limitMilliseconds) else { return nil }
-        return Int64(milliseconds)
+        return Int64(min((value * scale).rounded(), Double(limitMilliseconds)))
     }
 
     /// The shortest way to write a duration, for example `14d`.

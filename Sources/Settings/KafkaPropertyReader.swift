@@ -19,6 +19,7 @@ struct KafkaPropertyReader {
                 )
                 continue
             }
+            let missing = reader.missingCredentials.count
             let text = files.text(
                 &reader,
                 key,
@@ -28,6 +29,13 @@ struct KafkaPropertyReader {
                 hint: "librdkafka's names are flat (bootstrap.servers: HOST:PORT); a value "
             )
             guard let text else { continue }
+            if text.isEmpty && (isSecret || entry.key == "bootstrap.servers")
+                && missing == reader.missingCredentials.count
+            {
+                // Only ever a variable or a file that nobody has filled.
+                reader.report(key, at: entry.origin, "must not be empty")
+                continue
+            }
             kafka.properties[entry.key] = isSecret ? .secret(Secret(text)) : .plain(text)
         }
     }

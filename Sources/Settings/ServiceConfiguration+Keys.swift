@@ -41,12 +41,17 @@ extension ServiceConfiguration {
         ]
     }
 
+    /// Largest whole number that every reader of JSON keeps exactly: the seed stands in bundles.
+    private static let seedMaximum = 9_007_199_254_740_991
+
     private static var modelSettings: [Setting] {
         [
             .custom("model.segments") { reader, node, configuration in
                 if case .scalar("auto", _) = node.content {
                     configuration.segmentation.model.segments = nil
-                } else if case .scalar(let text, false) = node.content, let count = Int(text) {
+                } else if case .scalar(let text, false) = node.content,
+                    let count = SettingReader.wholeNumber(text)
+                {
                     configuration.segmentation.model.segments = count
                 } else {
                     reader.report("model.segments", node, "must be a whole number or auto")
@@ -59,7 +64,7 @@ extension ServiceConfiguration {
                 ["none": .none, "first": .first]
             ),
             .custom("model.seed") { reader, node, configuration in
-                if let seed = reader.integer("model.seed", node, in: 0 ... .max) {
+                if let seed = reader.integer("model.seed", node, in: 0...seedMaximum) {
                     configuration.segmentation.model.seed = UInt64(seed)
                 }
             },
@@ -74,11 +79,13 @@ extension ServiceConfiguration {
             .duration(
                 "model.forgetting.half_life",
                 \.segmentation.model.forgettingHalfLifeMilliseconds,
-                or: "off"
+                or: "off",
+                maximum: DurationText.limitMilliseconds
             ),
             .duration(
                 "model.refit.interval",
-                \.segmentation.model.refitIntervalMilliseconds
+                \.segmentation.model.refitIntervalMilliseconds,
+                maximum: DurationText.limitMilliseconds
             ),
             .number("model.refit.changed_share", \.segmentation.model.refitChangedShare),
             .duration(
@@ -125,7 +132,8 @@ extension ServiceConfiguration {
             .duration(
                 "churn.calibration_horizon",
                 \.segmentation.churn.calibrationHorizonMilliseconds,
-                or: "horizon"
+                or: "horizon",
+                maximum: DurationText.limitMilliseconds
             ),
             .number("churn.raise.medium", \.segmentation.churn.raiseMedium),
             .number("churn.raise.high", \.segmentation.churn.raiseHigh),
@@ -139,7 +147,7 @@ extension ServiceConfiguration {
             .integer(
                 "churn.minimum_repeat_buyers",
                 \.segmentation.churn.minimumRepeatBuyers,
-                in: 100 ... .max
+                in: 100...10_000_000
             ),
             .days("churn.minimum_history", \.segmentation.churn.minimumHistoryDays),
             .choice("clock.at_end", \.clockAtEnd, ["wall": .wall, "hold": .hold]),
@@ -163,8 +171,19 @@ extension ServiceConfiguration {
 
     private static var serviceSettings: [Setting] {
         [
-            .duration("commit.interval", \.commit.intervalMaximumMilliseconds, minimum: 1),
-            .duration("commit.interval_minimum", \.commit.intervalMinimumMilliseconds, minimum: 1),
+            // A transaction must end well within its timeout of 10 s.
+            .duration(
+                "commit.interval",
+                \.commit.intervalMaximumMilliseconds,
+                minimum: 1,
+                maximum: 5000
+            ),
+            .duration(
+                "commit.interval_minimum",
+                \.commit.intervalMinimumMilliseconds,
+                minimum: 1,
+                maximum: 5000
+            ),
             .integer("commit.records", \.commit.records, in: 1...1_000_000),
             .integer("commit.due_rows", \.commit.dueRows, in: 1...1_000_000),
             .integer("commit.bytes", \.commit.bytes, in: 65_536...268_435_456),
@@ -177,12 +196,17 @@ extension ServiceConfiguration {
                 }
             },
             .custom("health.loop_limit") { reader, node, configuration in
-                if let limit = reader.duration("health.loop_limit", node, minimum: 1000) {
-                    configuration.admin.loopLimit = .milliseconds(limit)
-                }
+                let key = "health.loop_limit"
+                let limit = reader.duration(key, node, minimum: 1000, maximum: 3_600_000)
+                if let limit { configuration.admin.loopLimit = .milliseconds(limit) }
             },
             .text("state.directory", \.stateDirectory),
-            .duration("checkpoint.interval", \.checkpoint.intervalMilliseconds, or: "off"),
+            .duration(
+                "checkpoint.interval",
+                \.checkpoint.intervalMilliseconds,
+                or: "off",
+                maximum: DurationText.limitMilliseconds
+            ),
             .integer("checkpoint.rows", \.checkpoint.rows, in: 1...1_000_000),
             .choice(
                 "log.level",

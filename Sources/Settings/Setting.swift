@@ -74,28 +74,34 @@ struct Setting {
     static func duration(
         _ key: String,
         _ path: WritableKeyPath<ServiceConfiguration, Int64>,
-        minimum: Int64 = 0
+        minimum: Int64 = 0,
+        maximum: Int64 = DurationText.usualMaximumMilliseconds
     ) -> Setting {
         Setting(key, show: { DurationText.text($0[keyPath: path]) }) {
             reader,
             node,
             configuration in
-            if let value = reader.duration(key, node, minimum: minimum) {
+            if let value = reader.duration(key, node, minimum: minimum, maximum: maximum) {
                 configuration[keyPath: path] = value
             }
         }
     }
 
     /// A duration that may be absent, which one word says.
+    ///
+    /// Where the core states the range, `maximum` is the limit of all durations.
     static func duration(
         _ key: String,
         _ path: WritableKeyPath<ServiceConfiguration, Int64?>,
-        or word: String
+        or word: String,
+        maximum: Int64 = DurationText.usualMaximumMilliseconds
     ) -> Setting {
         Setting(key) { reader, node, configuration in
             if case .scalar(word, _) = node.content {
                 configuration[keyPath: path] = nil
-            } else if let value = reader.duration(key, node) {
+                return
+            }
+            if let value = reader.duration(key, node, maximum: maximum, otherwise: word) {
                 configuration[keyPath: path] = value
             }
         }

@@ -93,22 +93,24 @@ extension SettingReader {
 
     /// A whole number within a range.
     mutating func integer(_ key: String, _ node: SettingNode, in range: ClosedRange<Int>) -> Int? {
-        guard case .scalar(let text, false) = node.content, let value = Int(text) else {
+        guard case .scalar(let text, false) = node.content, let value = Self.wholeNumber(text)
+        else {
             report(key, node, "must be a whole number")
             return nil
         }
         guard range.contains(value) else {
-            let isOpen = range.upperBound == .max
-            report(
-                key,
-                node,
-                isOpen
-                    ? "must be \(range.lowerBound) or more"
-                    : "must be \(range.lowerBound) to \(range.upperBound)"
-            )
+            report(key, node, "must be \(range.lowerBound) to \(range.upperBound)")
             return nil
         }
         return value
+    }
+
+    /// A whole number; the nearest one there is where it is too large, so that a range refuses it.
+    static func wholeNumber(_ text: String) -> Int? {
+        if let value = Int(text) { return value }
+        let digits = text.hasPrefix("-") || text.hasPrefix("+") ? text.dropFirst() : text[...]
+        guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
+        return text.hasPrefix("-") ? .min : .max
     }
 
     /// A finite number.
@@ -133,16 +135,26 @@ extension SettingReader {
         }
     }
 
-    /// A duration of at least `minimum` milliseconds.
-    mutating func duration(_ key: String, _ node: SettingNode, minimum: Int64 = 0) -> Int64? {
-        guard case .scalar(let text, false) = node.content,
+    /// A duration of `minimum` to `maximum` milliseconds; `otherwise` is a word in its place.
+    mutating func duration(
+        _ key: String,
+        _ node: SettingNode,
+        minimum: Int64 = 0,
+        maximum: Int64 = DurationText.usualMaximumMilliseconds,
+        otherwise word: String? = nil
+    ) -> Int64? {
+        let end = word.map { ", or \($0)" } ?? ""
+        guard case .scalar(let text, _) = node.content,
             let value = DurationText.milliseconds(text)
         else {
-            report(key, node, "must be a duration such as 100ms, 5s, 30m, 24h, 14d or 2w")
+            report(key, node, "must be a duration such as 100ms, 5s, 30m, 24h, 14d or 2w\(end)")
             return nil
         }
-        guard value >= minimum else {
-            report(key, node, "must be \(DurationText.text(minimum)) or more")
+        guard (minimum...maximum).contains(value) else {
+            let longest = DurationText.text(maximum)
+            let range =
+                minimum == 0 ? "at most \(longest)" : "\(DurationText.text(minimum)) to \(longest)"
+            report(key, node, "must be \(range)\(end)")
             return nil
         }
         return value

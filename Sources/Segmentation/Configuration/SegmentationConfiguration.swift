@@ -231,14 +231,14 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must be 0 to 1"
         )
         require(
-            model.refitIntervalMilliseconds >= 60_000,
+            (60_000...3650 * day).contains(model.refitIntervalMilliseconds),
             "model.refit.interval",
-            "must be 1m or more"
+            "must be 1m to 3650d"
         )
         require(
-            model.minimumCustomers >= 4,
+            (4...100_000_000).contains(model.minimumCustomers),
             "model.minimum_customers",
-            "must be 4 or more"
+            "must be 4 to 100000000"
         )
         require((1...1000).contains(model.challengers), "model.challengers", "must be 1 to 1000")
         require((0...1).contains(model.margin), "model.margin", "must be 0 to 1")
@@ -252,7 +252,12 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "model.guard.band_share",
             "must be 0 to 1"
         )
-        require(model.sample >= 100, "model.sample", "must be 100 or more")
+        // A refit copies them: 16 components of a million are 128 MB.
+        require(
+            (100...1_000_000).contains(model.sample),
+            "model.sample",
+            "must be 100 to 1000000"
+        )
         require(
             (1...36_500).contains(
                 Double(model.forgettingHalfLifeMilliseconds ?? day) / Double(day)
@@ -283,7 +288,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         require(
             churn.calibrationHorizonDays.map { (1...3650).contains($0) } ?? true,
             "churn.calibration_horizon",
-            "must be 1 to 3650 days"
+            "must be 1d to 3650d, or horizon"
         )
         require((0...1).contains(churn.raiseMedium), "churn.raise.medium", "must be 0 to 1")
         require((0...1).contains(churn.raiseHigh), "churn.raise.high", "must be 0 to 1")
@@ -308,7 +313,7 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must not be above churn.quantile.high"
         )
         require((0...1).contains(churn.clearBy), "churn.clear_by", "must be 0 to 1")
-        require(churn.minimumSpent >= 0, "churn.minimum_spent", "must not be negative")
+        require((0...1e12).contains(churn.minimumSpent), "churn.minimum_spent", "must be 0 to 1e12")
         require(churn.latenessMilliseconds >= 0, "churn.lateness", "must not be negative")
         require((1...64).contains(ledgerOrders), "ledger.orders", "must be 1 to 64")
         require((0...64).contains(ledgerEvents), "ledger.events", "must be 0 to 64")
@@ -323,14 +328,21 @@ public struct SegmentationConfiguration: Sendable, Equatable {
             "must be 256 to 8388608"
         )
         require(
-            currency.utf8.count == 3 && currency.allSatisfy { $0.isASCII && $0.isUppercase },
+            Self.isCurrency(currency),
             "shop.currency",
             "must be a three-letter code such as EUR"
         )
         for (code, rate) in currencyRates.sorted(by: { $0.key < $1.key }) {
-            require(rate > 0 && rate.isFinite, "shop.rates.\(code)", "must be above 0")
+            let key = "shop.rates.\(code)"
+            require(rate > 0 && rate <= 1e9, key, "must be above 0 and at most 1e9")
+            require(Self.isCurrency(code), key, "is not of a three-letter code such as USD")
+            require(code != currency, key, "is of the shop's own currency, whose rate is 1")
         }
         return problems + validateDeclarations()
+    }
+
+    private static func isCurrency(_ code: String) -> Bool {
+        code.utf8.count == 3 && code.allSatisfy { $0.isASCII && $0.isUppercase }
     }
 }
 
