@@ -64,7 +64,11 @@ extension SettingReader {
             let key = "outliers.\(entry.key)"
             note(key, entry.node)
             var bound = OutlierBound(feature: entry.key)
-            for part in entries(key, entry.node) ?? [] {
+            guard let parts = entries(key, entry.node) else { continue }
+            if parts.isEmpty {
+                report(key, at: entry.origin, "must have at_least, at_most or fence")
+            }
+            for part in parts {
                 let partKey = "\(key).\(part.key)"
                 switch part.key {
                 case "at_least": bound.atLeast = number(partKey, part.node)
@@ -77,12 +81,8 @@ extension SettingReader {
                     reportUnknown(partKey, at: part.origin, among: known)
                 }
             }
-            if case .map(let parts) = entry.node.content, !parts.isEmpty {
-                if let least = bound.atLeast, let most = bound.atMost, most >= least {
-                    report(key, at: entry.origin, "at_most must be below at_least")
-                }
-            } else {
-                report(key, at: entry.origin, "must have at_least, at_most or fence")
+            if let least = bound.atLeast, let most = bound.atMost, most >= least {
+                report(key, at: entry.origin, "at_most must be below at_least")
             }
             bounds.append(bound)
         }

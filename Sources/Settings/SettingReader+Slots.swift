@@ -157,10 +157,13 @@ extension SettingReader {
             }
         }
         guard let node = values["groups"] else {
-            if let node = values["default"] {
+            if isSet, let node = values["default"] {
                 report("\(key).default", at: node.origin, "is only for slots with groups")
             }
             return isMoment || source == .lastPurchase ? .moment : .number
+        }
+        if isMoment, let moment = values["moment"] {
+            report("\(key).moment", at: moment.origin, "is only for slots without groups")
         }
         var groups: [SlotDeclaration.CategoryGroup] = []
         for group in entries("\(key).groups", node) ?? [] {

@@ -210,8 +210,15 @@ extension SettingReader {
 
     /// A list of texts, or one text that stands for a list of one.
     mutating func texts(_ key: String, _ node: SettingNode) -> [String]? {
-        if case .scalar = node.content { return text(key, node).map { [$0] } }
-        guard let items = items(key, node) else { return nil }
+        let items: [SettingNode]
+        switch node.content {
+        case .scalar: return text(key, node).map { [$0] }
+        case .list(let list): items = list
+        case .empty: items = []
+        case .map:
+            report(key, node, "must be a name or a list of names")
+            return nil
+        }
         var texts: [String] = []
         for item in items {
             guard let text = text(key, item) else { return nil }

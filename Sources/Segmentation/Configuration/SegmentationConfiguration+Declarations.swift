@@ -17,8 +17,7 @@ extension SegmentationConfiguration {
             if case .category(let groups, let defaultGroup) = slot.kind {
                 if groups.isEmpty || groups.count > 64 {
                     report(key + ".groups", "must be 1 to 64 groups")
-                }
-                if !groups.contains(where: { $0.name == defaultGroup }) {
+                } else if !groups.contains(where: { $0.name == defaultGroup }) {
                     report(key + ".default", "must be one of the declared groups")
                 }
             }
@@ -30,16 +29,16 @@ extension SegmentationConfiguration {
                 lastPurchase = lastPurchase ?? slot.name
             }
             guard let halfLife = slot.halfLifeDays else { continue }
-            if !(halfLife >= 0.01 && halfLife <= 36_500) {
+            if !(halfLife >= 15.0 / 1440 && halfLife <= 36_500) {
                 report(key + ".half_life", "must be 15m to 36500d")
             }
             switch slot.source {
             case .profile, .lastPurchase, .snapshotOnly:
                 report(key + ".half_life", "only sums and counts can decay")
-            default: break
-            }
-            if slot.snapshotField != nil {
-                report(key + ".snapshot", "a snapshot cannot set a decayed slot")
+            default:
+                if slot.snapshotField != nil {
+                    report(key + ".snapshot", "a snapshot cannot set a decayed slot")
+                }
             }
         }
         if CompiledSchema.categoryNames(of: self).count > 15 {
