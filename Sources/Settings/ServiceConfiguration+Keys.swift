@@ -191,7 +191,7 @@ extension ServiceConfiguration {
             .custom("metrics.listen") { reader, node, configuration in
                 if case .scalar("off", _) = node.content {
                     configuration.admin.metricsListen = nil
-                } else if let address = reader.address("metrics.listen", node) {
+                } else if let address = reader.address("metrics.listen", node, or: "off") {
                     configuration.admin.metricsListen = address
                 }
             },
@@ -292,12 +292,17 @@ extension ServiceConfiguration {
 }
 
 extension SettingReader {
-    /// A host and a port.
-    mutating func address(_ key: String, _ node: SettingNode) -> ListenAddress? {
+    /// A host and a port; messages name the word that may stand in their place.
+    mutating func address(
+        _ key: String,
+        _ node: SettingNode,
+        or word: String? = nil
+    ) -> ListenAddress? {
         if case .scalar(let text, _) = node.content, let address = ListenAddress(text) {
             return address
         }
-        report(key, node, "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464")
+        let end = word.map { ", or \($0)" } ?? ""
+        report(key, node, "must be HOST:PORT, such as 127.0.0.1:9464 or [::1]:9464\(end)")
         return nil
     }
 

@@ -30,6 +30,16 @@ extension ServiceConfiguration {
         return try load(tree, file: path, purpose: purpose)
     }
 
+    private static func whyUnreadable(_ path: String) -> String {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
+            return "does not exist"
+        }
+        if isFolder.boolValue { return "is a folder" }
+        return FileManager.default.isReadableFile(atPath: path)
+            ? "cannot be read as UTF-8 text" : "may not be read by this user"
+    }
+
     /// Loads a configuration from its text.
     ///
     /// - Parameters:
@@ -60,11 +70,9 @@ extension ServiceConfiguration {
         do {
             text = try String(contentsOfFile: path, encoding: .utf8)
         } catch {
-            let exists = FileManager.default.fileExists(atPath: path)
-            let rule = exists ? "cannot be read as UTF-8 text" : "does not exist"
             throw ConfigurationProblemsReport(
                 file: path,
-                findings: [ConfigurationFinding(origin: nil, key: "", rule: rule)]
+                findings: [ConfigurationFinding(origin: nil, key: "", rule: whyUnreadable(path))]
             )
         }
         return try tree(text: text, file: path, overrides: overrides)
@@ -169,7 +177,8 @@ extension ServiceConfiguration {
         if purpose != .standalone {
             let key = "kafka.properties.bootstrap.servers"
             rule(
-                kafka.properties["bootstrap.servers"] != nil || reader.isWritten(key),
+                kafka.properties["bootstrap.servers"] != nil || reader.isWritten(key)
+                    || reader.isBroken(["", "kafka", "kafka.properties"]),
                 key,
                 "is needed: the brokers, as HOST:PORT,HOST:PORT"
             )
@@ -215,7 +224,7 @@ extension ServiceConfiguration {
         let parts = problem.key.split(separator: ".")
         switch parts.first {
         case "features":
-            if parts.count == 1 { return reader.hasBrokenFeature }
+            if parts.count == 1 { return reader.hasBrokenFeature || reader.isBroken([""]) }
             return reader.brokenSlots.contains { problem.rule.hasSuffix(": \($0)") }
         case "outliers", "personas":
             return problem.rule.hasPrefix("names a feature")

@@ -75,6 +75,15 @@ extension SettingNode {
         override.map(SettingOrigin.override) ?? .line(mark?.line ?? 1)
     }
 
+    /// What the parser says, in words that help where its own do not.
+    private static func rule(_ problem: String) -> String {
+        if problem == "but found another document" { return "must be a single YAML document" }
+        let hint =
+            problem.contains("cannot start any token")
+            ? "; indent with spaces, not with tabs, and quote what begins with @ or `" : ""
+        return "is not YAML: \(problem)\(hint)"
+    }
+
     private static func finding(_ error: YamlError, override: Int?) -> ConfigurationFinding {
         switch error {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
@@ -82,7 +91,7 @@ extension SettingNode {
             ConfigurationFinding(
                 origin: origin(mark, override),
                 key: "",
-                rule: "is not YAML: \(problem)"
+                rule: rule(problem)
             )
         case .duplicatedKeysInMapping(let names, let context):
             ConfigurationFinding(

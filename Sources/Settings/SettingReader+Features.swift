@@ -8,7 +8,11 @@ extension SettingReader {
     /// How the model sees the slots, in the order of the file.
     mutating func features(_ node: SettingNode) -> [FeatureDeclaration] {
         var features: [FeatureDeclaration] = []
-        for (index, item) in (items("features", node) ?? []).enumerated() {
+        guard let items = items("features", node) else {
+            hasBrokenFeature = true
+            return []
+        }
+        for (index, item) in items.enumerated() {
             if let feature = feature(item, at: index) {
                 features.append(feature)
             } else {

@@ -28,6 +28,9 @@ struct SettingReader {
     /// True when the key was written.
     func isWritten(_ key: String) -> Bool { written[key] != nil }
 
+    /// True when one of these keys has a problem: what would stand below says nothing new.
+    func isBroken(_ keys: [String]) -> Bool { findings.contains { keys.contains($0.key) } }
+
     /// Notes a problem at the place of a value.
     mutating func report(_ key: String, _ node: SettingNode, _ rule: String, isSecret: Bool = false)
     {
