@@ -158,7 +158,8 @@ extension ServiceConfiguration {
             "must be 10s to 6h, or off"
         )
         rule(stateDirectory.hasPrefix("/"), "state.directory", "must be an absolute path")
-        let names = "must be 1 to 150 letters, digits, dots, underscores and dashes"
+        let names =
+            "must be 1 to 150 letters, digits, dots, underscores and dashes, not . or .."
         rule(Self.isTopicName(kafka.group, limit: 150), "kafka.group", names)
         rule(Self.isTopicName(kafka.instance, limit: 150), "kafka.instance", names)
         checkTopics(rule)
@@ -186,7 +187,8 @@ extension ServiceConfiguration {
     }
 
     private func checkTopics(_ rule: (Bool, String, String) -> Void) {
-        let topicRule = "must be 1 to 249 letters, digits, dots, underscores and dashes"
+        let topicRule =
+            "must be 1 to 249 letters, digits, dots, underscores and dashes, not . or .."
         rule(!kafka.eventTopics.isEmpty, "topics.events", "must name at least one topic")
         for (index, topic) in kafka.eventTopics.enumerated() {
             rule(
@@ -205,17 +207,24 @@ extension ServiceConfiguration {
             rule(Self.isTopicName(topic, limit: 249), "topics.rejected", topicRule)
         }
         // Reading what we write would feed decisions back as events, without end.
-        let own = [
-            ("topics.segments", kafka.segmentsTopic), ("topics.rejected", kafka.rejectedTopicName),
-            ("topics.events", kafka.changelogTopicName), ("topics.events", kafka.modelTopicName),
-        ]
-        for (index, (key, topic)) in own.enumerated() {
-            rule(!kafka.eventTopics.contains(topic), key, "must differ from every input topic")
+        var own = [kafka.changelogTopicName, kafka.modelTopicName]
+        var named = [("topics.segments", kafka.segmentsTopic)]
+        if let topic = kafka.rejectedTopic {
+            named.append(("topics.rejected", topic))
             rule(
-                !own[..<index].contains { $0.1 == topic },
-                key,
-                "must differ from segmentd's other topics"
+                topic != kafka.segmentsTopic,
+                "topics.rejected",
+                "must differ from topics.segments"
             )
+        } else {
+            own.append(kafka.rejectedTopicName)
+        }
+        for topic in own where kafka.eventTopics.contains(topic) {
+            rule(false, "topics.events", "names \(topic), a topic of segmentd's own")
+        }
+        for (key, topic) in named {
+            rule(!kafka.eventTopics.contains(topic), key, "must differ from every input topic")
+            rule(!own.contains(topic), key, "must differ from segmentd's own topics")
         }
     }
 

@@ -53,13 +53,10 @@ extension SettingNode {
                         rule: "a key must be a plain word"
                     )
                 }
-                entries.append(
-                    Entry(
-                        key: name.string,
-                        origin: keyPlace,
-                        node: try convert(value, override: override)
-                    )
-                )
+                var node = try convert(value, override: override)
+                // A list or a mapping begins where its key stands, not where its first part does.
+                if case .scalar = node.content {} else { node.origin = keyPlace }
+                entries.append(Entry(key: name.string, origin: keyPlace, node: node))
             }
             return SettingNode(origin: place, content: .map(entries))
         case .alias:

@@ -330,12 +330,16 @@ public struct SegmentationConfiguration: Sendable, Equatable {
         require(
             Self.isCurrency(currency),
             "shop.currency",
-            "must be a three-letter code such as EUR"
+            "must be three capital letters such as EUR"
         )
         for (code, rate) in currencyRates.sorted(by: { $0.key < $1.key }) {
             let key = "shop.rates.\(code)"
             require(rate > 0 && rate <= 1e9, key, "must be above 0 and at most 1e9")
-            require(Self.isCurrency(code), key, "is not of a three-letter code such as USD")
+            require(
+                Self.isCurrency(code),
+                key,
+                "is not of a code of three capital letters such as USD"
+            )
             require(code != currency, key, "is of the shop's own currency, whose rate is 1")
         }
         return problems + validateDeclarations()
