@@ -14,7 +14,7 @@ enum NearestName {
             let whole = distance(Array(written.utf8), Array(name.utf8))
             let part = 1 + distance(Array(writtenLast.utf8), Array(tail.utf8))
             let distance = min(whole, part)
-            let allowed = max(1, writtenLast.utf8.count / 3) + (part < whole ? 0 : 1)
+            let allowed = max(1, writtenLast.utf8.count / 3)
             if distance <= allowed && distance < best?.distance ?? .max { best = (name, distance) }
         }
         return best?.name

@@ -28,6 +28,7 @@ extension SettingReader {
         note(key, item)
         var form: FeatureDeclaration.Form?
         var formCount = 0
+        var hasUnknown = false
         for part in parts where part.key != "name" {
             let partKey = "\(key).\(part.key)"
             note(partKey, part.node)
@@ -46,16 +47,17 @@ extension SettingReader {
             default:
                 let known = (Self.featureForms + ["name"]).map { "\(key).\($0)" }
                 reportUnknown(partKey, at: part.origin, among: known)
+                hasUnknown = true
                 continue
             }
             formCount += 1
         }
         guard formCount == 1 else {
-            report(
-                key,
-                at: item.origin,
-                "must have exactly one of \(Self.featureForms.joined(separator: ", "))"
-            )
+            // A form whose name is misspelt is said to be no key; that it is missing only follows.
+            if formCount > 1 || !hasUnknown {
+                let forms = Self.featureForms.joined(separator: ", ")
+                report(key, at: item.origin, "must have exactly one of \(forms)")
+            }
             return nil
         }
         return form.map { FeatureDeclaration(name: name, form: $0) }
