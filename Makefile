@@ -58,11 +58,12 @@ format:
 lint:
 	swift format lint --strict -r $(SOURCES)
 
-# The scripts of the project test themselves by the examples in their comments; then a demo is read
-# while it runs.
+# The scripts of the project test themselves by the examples in their comments; then the schema of the
+# configuration is held against the program, and a demo is read while it runs.
 check-scripts: $(VENV)/ready
 	for script in Tests/Scripts/*.py; do $(PYTHON) -m doctest "$$script"; done
 	$(SWIFT_BUILD) --product segmentd
+	$(PYTHON) Tests/Scripts/check_config_schema.py $(SEGMENTD_DEBUG)
 	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG)
 
 # How good segments and risks are: the batch reference where it is to be had, and a simulated shop whose

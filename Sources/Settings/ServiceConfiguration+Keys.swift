@@ -245,7 +245,7 @@ extension ServiceConfiguration {
                 guard let text, reader.missingCredentials.count == before else { return }
                 guard let token = AdminToken(text) else {
                     let rule = "must be \(AdminToken.bytesMin) or more letters, digits and signs"
-                    reader.report(key, node, rule, isSecret: true)
+                    reader.report(key, at: node.origin, rule)
                     return
                 }
                 configuration.admin.token = token
