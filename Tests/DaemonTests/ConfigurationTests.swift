@@ -57,7 +57,7 @@ private let minimal = """
 
     @Test func badFixturesGiveExactlyTheExpectedProblems() throws {
         let names = try fixtureNames(".bad.yaml")
-        #expect(names.count >= 8)
+        #expect(names.count >= 20)
         for name in names {
             let expected = fixtures.appendingPathComponent(
                 name.replacingOccurrences(of: ".yaml", with: ".expected")
@@ -92,6 +92,24 @@ private let minimal = """
         for setting in ServiceConfiguration.settings(ValueFiles(folder: "")) {
             let name = setting.key.split(separator: ".").last ?? ""
             #expect(text.contains("\(name):"), "\(setting.key) is not documented")
+        }
+    }
+
+    /// Ranges, defaults and the reverse are held by `Tests/Scripts/check_config_schema.py`.
+    @Test func everyKeyIsInTheSchemaAndInABadFixture() throws {
+        let data = try Data(contentsOf: shipped.appendingPathComponent("segmentd.schema.json"))
+        let schema = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        let expected = try fixtureNames(".bad.expected").map {
+            try String(contentsOf: fixtures.appendingPathComponent($0), encoding: .utf8)
+        }.joined()
+        for setting in ServiceConfiguration.settings(ValueFiles(folder: "")) {
+            var node: [String: Any]? = schema
+            for name in setting.key.split(separator: ".") {
+                let properties = node?["properties"] as? [String: Any]
+                node = properties?[String(name)] as? [String: Any]
+            }
+            #expect(node != nil, "\(setting.key) is not in the schema")
+            #expect(expected.contains(": \(setting.key): "), "\(setting.key) has no bad fixture")
         }
     }
 
@@ -197,6 +215,11 @@ private let minimal = """
             try ServiceConfiguration.load(path: "/no/such.yaml")
         } throws: { error in
             "\(error)" == "/no/such.yaml: does not exist\n/no/such.yaml: 1 problem"
+        }
+        #expect {
+            try ServiceConfiguration.load(path: "/")
+        } throws: { error in
+            "\(error)" == "/: is a folder\n/: 1 problem"
         }
     }
 
