@@ -133,14 +133,17 @@ extension SegmentationCore {
     }
 
     private mutating func appendDecision(_ row: Int, to bytes: inout [UInt8]) {
-        let churn = churnState(row, at: table.clock(row))
+        // At the customer's own clock, their last event, nobody has been silent yet whom time alone
+        // has raised since.
+        let moment = max(table.clock(row), partitionClock(table.partition(row)))
+        let churn = churnState(row, at: moment)
         let totals = table.totals(of: row)
         JSONText.append(",\"orders\":" as StaticString, to: &bytes)
         JSONText.append(totals.orders, to: &bytes)
         JSONText.append(",\"spent\":" as StaticString, to: &bytes)
         JSONText.append(DecisionWriter.money(totals.spent), to: &bytes)
         JSONText.append(
-            ",\"purchase_days\":\(churn.purchaseDays),\"churn_band\":\"\(churn.band.name)\"",
+            ",\"purchase_days\":\(churn.purchaseDays),\"churn_band\":\"\(table.band(row).name)\"",
             to: &bytes
         )
         let numbers = [

@@ -382,4 +382,17 @@ struct TimerTests {
         let raised = try scan(shop).0
         #expect(try moment(object?["next_review_at"] as? String) == raised)
     }
+
+    @Test func explainTellsTheBandThatTimeHasBrought() throws {
+        let shop = try shop()
+        weekly(shop)
+        let raised = try scan(shop).0
+        tick(shop, to: raised + Self.day)
+        let explained = shop.core.explain(customer: Array("c".utf8))
+        let bytes = try #require(explained)
+        let object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any]
+        let band = try #require(object?["churn_band"] as? String)
+        #expect(["medium", "high"].contains(band))
+        #expect(try #require(object?["silence_days"] as? Double) > 1)
+    }
 }
