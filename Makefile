@@ -25,6 +25,7 @@ VENV := .build/venv
 PYTHON := $(VENV)/bin/python
 REFERENCE := ../shared/reference
 FIGURES := .build/figures
+DEMO_ANSWERS := .build/demo
 
 # Embedded broker, simulated shop and daemon; DEMO="--seconds 20 --customers 2000" and the like.
 demo: build
@@ -59,12 +60,15 @@ lint:
 	swift format lint --strict -r $(SOURCES)
 
 # The scripts of the project test themselves by the examples in their comments; then the schema of the
-# configuration is held against the program, and a demo is read while it runs.
+# configuration is held against the program, and a demo is read while it runs, and what it answered is
+# held against schemas, alert rules and the dashboard.
 check-scripts: $(VENV)/ready
 	for script in Tests/Scripts/*.py; do $(PYTHON) -m doctest "$$script"; done
 	$(SWIFT_BUILD) --product segmentd
 	$(PYTHON) Tests/Scripts/check_config_schema.py $(SEGMENTD_DEBUG)
-	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG)
+	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG) --keep $(DEMO_ANSWERS)
+	$(PYTHON) Tests/Scripts/check_monitoring.py --metrics $(DEMO_ANSWERS)/metrics.txt
+	$(PYTHON) Tests/Scripts/check_schemas.py $(SEGMENTD_DEBUG) --demo $(DEMO_ANSWERS)
 
 # How good segments and risks are: the batch reference where it is to be had, and a simulated shop whose
 # truth is known.
@@ -103,7 +107,7 @@ figures: build $(VENV)/ready
 
 clean:
 	swift package clean
-	rm -rf $(VENV) $(FIGURES)
+	rm -rf $(VENV) $(FIGURES) $(DEMO_ANSWERS)
 
 $(VENV)/ready: Tests/Scripts/requirements.txt | test-packages
 	python3 -m venv $(VENV)

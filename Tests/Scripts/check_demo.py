@@ -1,13 +1,21 @@
 #!/usr/bin/env python3
 """Run a demo and read its decisions while it runs, as customers of segmentd would.
 
-    check_demo.py .build/debug/segmentd
+    check_demo.py .build/debug/segmentd --keep FOLDER
 
-Starts `segmentd demo --seconds 12 --customers 1500 --rate 3000`, takes the broker's address from what it
-prints, and reads the segments three times at once: by itself, with crm_consumer.py and with kcat. Every
-key, header and value has to be as documented (field names and types, allowed words, ce_id, ordered
-moments), the revisions of every life have to be 1, 2, 3, ... without gap or repeat, and no decision may
-run ahead of the events. Prints a verdict; ends with status 1 on failure.
+Starts `segmentd demo --customers 700 --rate 4000`, takes the broker's address from what it prints, and reads
+the segments several times at once: by itself, with crm_consumer.py and with kcat. Every key, header and value
+has to be as documented (field names and types, allowed words, ce_id, ordered moments), the revisions of every
+life have to be 1, 2, 3, ... without gap or repeat, and no decision may run ahead of the events.
+
+Once the shop's year is over, tables that readers keep (table_consumer.py) are held against the daemon:
+of one who read a little and went, one who comes late, one who was away for long, and, by the same records,
+readers of a compacted topic. Then customers are erased, and the tables held against it again. The demo is ended
+by an interrupt, as a person would end it; --seconds is but a limit.
+
+--keep writes what was read and asked to a folder, for check_monitoring.py and check_schemas.py: segments.ndjson and
+rejected.ndjson (as dump_topic.py does), metrics.txt, customers.ndjson and the other answers of /api as .json. Prints a
+verdict; ends with status 1 on failure.
 
 The embedded broker shows records of aborted transactions to everyone. Where the demo reports aborted
 transactions, repeats are therefore only told.
@@ -18,12 +26,17 @@ import datetime
 import doctest
 import json
 import os
+import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.error
+
+from table_consumer import Readers, export, fetch
 
 NULL = type(None)
 NUMBER = (int, float)
@@ -248,7 +261,7 @@ class Demo:
 
 
 def read(broker, topic, process, seen, moments, found):
-    """Read the topic until the demo has ended; returns the number of records."""
+    """Read the topic until the demo has ended; returns the records as dump_topic.py writes them."""
     from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
     consumer = Consumer({
@@ -257,14 +270,14 @@ def read(broker, topic, process, seen, moments, found):
     })
     partitions = consumer.list_topics(topic, timeout=20).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for number in partitions])
-    records = 0
+    records = []
     while process.poll() is None:
         for message in consumer.consume(2000, timeout=0.2):
             if message.error() is not None:
                 continue
-            records += 1
             key = message.key().decode()
             if message.value() is None:
+                records.append({"key": key, "headers": {}, "value": None})
                 seen.last = {life: last for life, last in seen.last.items() if life[0] != key}
                 continue
             headers = {name: value.decode() for name, value in message.headers() or []}
@@ -273,6 +286,7 @@ def read(broker, topic, process, seen, moments, found):
             except ValueError:
                 found.append(f"{key}: the value is no JSON")
                 continue
+            records.append({"key": key, "headers": headers, "value": body})
             wrong = problems(key, headers, body)
             found += [f"{headers.get('ce_id')}: {sentence}" for sentence in wrong]
             if not wrong:
@@ -318,9 +332,55 @@ def kcat(broker, topic):
     return []
 
 
-def check(program, topic, demo_arguments):
+def keep(admin, broker, folder):
+    """Write what the daemon answers to a folder; returns what is wrong."""
+    found = []
+    for path, name in [("/metrics", "metrics.txt"), ("/api/status", "status.json"),
+                       ("/api/model", "model.json"), ("/api/models", "models.json"),
+                       ("/api/segments", "segments.json"), ("/api/sweep", "sweep.json")]:
+        try:
+            (folder / name).write_text(fetch(admin, path))
+        except urllib.error.HTTPError as error:
+            found.append(f"{path}: {error}")
+    customers = [fetch(admin, f"/api/customers/{name}") for name in export(admin)[:25]]
+    (folder / "customers.ndjson").write_text("".join(line + "\n" for line in customers))
+    script = pathlib.Path(__file__).resolve().parent / "dump_topic.py"
+    with open(folder / "rejected.ndjson", "w") as file:
+        answer = subprocess.run(
+            [sys.executable, script, "--bootstrap", broker, "--topic", "segmentd-segmentd-rejected"],
+            stdout=file, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )
+    if answer.returncode:
+        found.append("the dead letters cannot be read: " + answer.stderr.strip())
+    return found
+
+
+def follow(demo, broker, topic, folder, found, told):
+    """Hold readers' tables against the demo until its year is over and after; then end it."""
+    try:
+        admin = demo.find(r"^\s*admin +http://([^/\s]+)", 30)[1]
+        with tempfile.TemporaryDirectory() as tables:
+            readers = Readers(broker, topic, admin, tables)
+            readers.come_early()
+            if demo.find(r"^the shop's year is over", 120) is None:
+                found.append("the shop's year did not end")
+            readers.wait_until_idle()
+            told.append(readers.come_back(sample=150))
+            erased = readers.erase("customer-events")
+            readers.wait_until_idle()
+            told.append(f"{len(erased)} erased: {readers.come_back(sample=30)}")
+            found += readers.found
+        if folder is not None:
+            found += keep(admin, broker, folder)
+    except Exception as error:  # noqa: BLE001 - a thread must say why it ends
+        found.append(f"the readers ended: {type(error).__name__} {error}")
+    finally:
+        demo.process.send_signal(signal.SIGINT)
+
+
+def check(program, topic, demo_arguments, folder=None):
     """Run it all; returns what is wrong and a sentence of what was seen."""
-    found, seen, moments = [], Revisions(), Moments()
+    found, told, seen, moments = [], [], Revisions(), Moments()
     demo = Demo(program, demo_arguments)
     crm = None
     try:
@@ -339,8 +399,11 @@ def check(program, topic, demo_arguments):
         )
         thread = threading.Thread(target=lambda: found.extend(kcat(broker, topic)))
         thread.start()
+        readers = threading.Thread(target=follow, args=(demo, broker, topic, folder, found, told))
+        readers.start()
         records = read(broker, topic, demo.process, seen, moments, found)
         thread.join(60)
+        readers.join(60)
         status = demo.process.wait(60)
         demo.reader.join(10)
         crm_status = crm.wait(90)
@@ -365,15 +428,18 @@ def check(program, topic, demo_arguments):
             found.append(f"the CRM saw {summary['duplicates']} duplicates")
     elif seen.repeats:
         print(f"{len(seen.repeats)} repeats, as the embedded broker shows aborted transactions")
-    if records == 0:
+    if not records:
         found.append("no decisions came")
+    if folder is not None:
+        lines = [json.dumps(record, ensure_ascii=False) + "\n" for record in records]
+        (folder / "segments.ndjson").write_text("".join(lines))
     if crm_status or not summary.get("upserts"):
         found.append(f"the CRM ended with status {crm_status} and {summary.get('upserts')} rows")
     found += [f"the CRM saw {summary[name]} {name}" for name in ("gaps", "malformed", "late_starts")
               if summary.get(name)]
     customers = len({key for key, _ in seen.last})
-    return found, (f"{records} records of {customers} customers read, "
-                   f"{summary.get('upserts')} rows taken over by the CRM")
+    return found, "; ".join([f"{len(records)} records of {customers} customers read, "
+                             f"{summary.get('upserts')} rows taken over by the CRM", *told])
 
 
 def main():
@@ -381,19 +447,22 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("program", metavar="SEGMENTD", nargs="?")
-    parser.add_argument("--seconds", default="12")
-    parser.add_argument("--customers", default="1500")
-    parser.add_argument("--rate", default="3000")
+    parser.add_argument("--seconds", default="180")
+    parser.add_argument("--customers", default="700")
+    parser.add_argument("--rate", default="4000")
+    parser.add_argument("--keep", metavar="FOLDER", type=pathlib.Path)
     parser.add_argument("--self-test", action="store_true", help="run the examples in the code")
     arguments = parser.parse_args()
     if arguments.self_test:
         sys.exit(doctest.testmod().failed > 0)
     if not arguments.program:
         parser.error("SEGMENTD is required")
+    if arguments.keep is not None:
+        arguments.keep.mkdir(parents=True, exist_ok=True)
     found, told = check(arguments.program, "customer-segments", [
         "--seconds", arguments.seconds, "--customers", arguments.customers,
         "--rate", arguments.rate,
-    ])
+    ], arguments.keep)
     for line in found[:20]:
         print(line)
     if len(found) > 20:

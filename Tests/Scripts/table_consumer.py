@@ -325,6 +325,87 @@ def compare(table, admin, sample, seed=1, threads=16):
                    f"the decisions were compared ({told})")
 
 
+class Readers:
+    """Readers of a running daemon's output who come at any time, go, and come back."""
+
+    def __init__(self, bootstrap, topic, admin, folder):
+        self.bootstrap, self.topic, self.admin = bootstrap, topic, admin
+        self.early_path = f"{folder}/early.db"
+        self.found = []
+
+    def read(self, table, **options):
+        """Read to the present end, or less."""
+        self.found += consume(table, self.bootstrap, self.topic, **options)
+        return table
+
+    def come_early(self):
+        """One reads a few hundred records while more arrive, and goes; rows and offsets stay."""
+        early = self.read(Table(self.early_path), records_max=300)
+        early.base.close()
+
+    def wait_until_idle(self, limit=60):
+        """Until everything is read and nothing is published any more."""
+        deadline, last = time.monotonic() + limit, None
+        while time.monotonic() < deadline:
+            status = json.loads(fetch(self.admin, "/api/status"))
+            now = (status["records"], status["outputs"], status["transactions"]["committed"])
+            if now == last and not any(one["records"] for one in status["lag"]):
+                return
+            last = now
+            time.sleep(0.7)
+        self.found.append(f"the daemon is not idle after {limit} s")
+
+    def come_back(self, sample):
+        """The early reader comes back, others come late; all have what the daemon has."""
+        late, log = Table(":memory:"), {}
+        self.read(late, log=log)
+        early = self.read(Table(self.early_path))
+        counts = early.counts["records"], late.counts["records"]
+        self.early_is_whole(early, late)
+        wrong, told = compare(late, self.admin, sample)
+        self.found += wrong
+        for name, table in [("late", late), ("early", early)]:
+            if table.counts["malformed"]:
+                self.found.append(f"the {name} reader met {table.counts['malformed']} malformed records")
+        self.found += check_compaction(list(log.values()))
+        away = Table(self.early_path)
+        away.start_over()
+        self.early_is_whole(self.read(away), late)
+        return f"{told}; of {counts[1]} records the early reader had {counts[1] - counts[0]} before"
+
+    def early_is_whole(self, early, late):
+        """The early reader's table is that of the late one."""
+        if early.customers() != late.customers():
+            differing = dict(early.customers().items() ^ late.customers().items())
+            self.found.append(f"the early reader's table differs in {len(differing)} customers")
+        early.base.close()
+
+    def erase(self, topic, count=3):
+        """Customers are erased, through the input; returns when the tombstones are published."""
+        from confluent_kafka import Producer
+
+        def tombstones():
+            return json.loads(fetch(self.admin, "/api/status"))["outputs"]["tombstone"]
+
+        before = tombstones()
+        producer = Producer({"bootstrap.servers": self.bootstrap, "partitioner": "murmur2_random",
+                             "log_level": 0})
+        known = export(self.admin)
+        clock = max(json.loads(fetch(self.admin, f"/api/customers/{name}"))["clock"]
+                    for name in known[:count])
+        for name in known[:count]:
+            producer.produce(topic, key=name, value=json.dumps(
+                {"id": f"erase-{name}", "type": "privacy.erased", "time": clock, "customer_id": name}))
+        producer.flush(10)
+        deadline = time.monotonic() + 20
+        while tombstones() < before + count:
+            if time.monotonic() > deadline:
+                self.found.append(f"{tombstones() - before} tombstones for {count} erased customers")
+                return []
+            time.sleep(0.1)
+        return known[:count]
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
