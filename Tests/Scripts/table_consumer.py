@@ -112,6 +112,15 @@ class Table(CRM):
         return {row[0]: tuple(row[1:]) for row in rows}
 
 
+def opened(path, lag=COMPACTION_LAG):
+    """The table of a file, which starts over where it was last read longer ago than `lag` seconds."""
+    table = Table(path)
+    last = table.value("read_at")
+    if last is not None and time.time() - last > lag:
+        table.start_over()
+    return table
+
+
 def record(key, life, revision, segment=1, band="low"):
     """A record as it is published, for examples."""
     from crm_consumer import FIELDS
@@ -424,9 +433,8 @@ def main():
         sys.exit(doctest.testmod().failed > 0)
     if not arguments.bootstrap:
         parser.error("--bootstrap is required")
-    table = Table(arguments.sqlite)
-    last = table.value("read_at")
-    if arguments.start_over or (last and time.time() - last > arguments.compaction_lag):
+    table = opened(arguments.sqlite, arguments.compaction_lag)
+    if arguments.start_over:
         table.start_over()
     found = consume(table, arguments.bootstrap, arguments.topic)
     while not found and not arguments.until_end and not arguments.compare:
