@@ -3,19 +3,20 @@
 
     check_demo.py .build/debug/segmentd --keep FOLDER
 
-Starts `segmentd demo --customers 700 --rate 4000`, takes the broker's address from what it prints, and reads
-the segments several times at once: by itself, with crm_consumer.py and with kcat. Every key, header and value
-has to be as documented (field names and types, allowed words, ce_id, ordered moments), the revisions of every
-life have to be 1, 2, 3, ... without gap or repeat, and no decision may run ahead of the events.
+Starts `segmentd demo --customers 700 --rate 4000`, takes the broker's address from what it prints, and
+reads the segments several times at once: by itself, with crm_consumer.py and with kcat. Every key, header
+and value has to be as documented (field names and types, allowed words, ce_id, ordered moments), the
+revisions of every life have to be 1, 2, 3, ... without gap or repeat, and no decision may run ahead of
+the events.
 
-Once the shop's year is over, tables that readers keep (table_consumer.py) are held against the daemon:
-of one who read a little and went, one who comes late, one who was away for long, and, by the same records,
-readers of a compacted topic. Then customers are erased, and the tables held against it again. The demo is ended
-by an interrupt, as a person would end it; --seconds is but a limit.
+Once the shop's year is over, tables that readers keep (table_consumer.py) are held against the daemon: of
+one who read a little and went, one who comes late, one who was away for long, and, by the same records,
+readers of a compacted topic. Then customers are erased, and the tables held against it again. The demo is
+ended by an interrupt, as a person would end it; --seconds is but a limit.
 
---keep writes what was read and asked to a folder, for check_monitoring.py and check_schemas.py: segments.ndjson and
-rejected.ndjson (as dump_topic.py does), metrics.txt, customers.ndjson and the other answers of /api as .json. Prints a
-verdict; ends with status 1 on failure.
+--keep writes what was read and asked to a folder, for check_monitoring.py and check_schemas.py:
+segments.ndjson and rejected.ndjson (as dump_topic.py does), metrics.txt, customers.ndjson and the other
+answers of /api as .json. Prints a verdict; ends with status 1 on failure.
 
 The embedded broker shows records of aborted transactions to everyone. Where the demo reports aborted
 transactions, repeats are therefore only told.

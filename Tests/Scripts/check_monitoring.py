@@ -7,11 +7,13 @@
 `--metrics` is a body of /metrics; `check_demo.py --keep FOLDER` writes one. Checked are:
 
 - promtool accepts the metrics and the rules, and the tests of the rules pass;
-- every alert has severity, summary and description, and a test in which it fires and a worker that is well;
-- every metric and every label of rules and dashboard is one that /metrics shows; `le` is one of a histogram;
+- every alert has severity, summary and description, and a test in which it fires and a worker that is
+  well;
+- every metric and every label of rules and dashboard is one that /metrics shows; `le` is one of a
+  histogram;
 - every metric is in the README's table and every name of that table is a metric;
-- the dashboard has what Grafana needs: panels with ids of their own, units, descriptions and places that do
-  not overlap, queries on the chosen data source, variables that exist.
+- the dashboard has what Grafana needs: panels with ids of their own, units, descriptions and places that
+  do not overlap, queries on the chosen data source, variables that exist.
 
 Metrics that come later (a checkpoint's age, the error of a step) are known by the list below. Prints a
 verdict; ends with status 1 on failure.

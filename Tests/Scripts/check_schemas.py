@@ -3,17 +3,18 @@
 
     check_schemas.py .build/debug/segmentd --demo FOLDER
 
-FOLDER is what `check_demo.py --keep FOLDER` has written of a running demo: every record of the output topic with
-its headers, dead letters, and the answers of /api. Besides, the program simulates a shop and replays it. The
-validators are jsonschema (Python) and jsonschema-rs (Rust), which know nothing of segmentd. Checked are:
+FOLDER is what `check_demo.py --keep FOLDER` has written of a running demo: every record of the output
+topic with its headers, dead letters, and the answers of /api. Besides, the program simulates a shop and
+replays it. The validators are jsonschema (Python) and jsonschema-rs (Rust), which know nothing of
+segmentd. Checked are:
 
-- every document is valid: decisions and their headers, dead letters, status, segments, sweep, model, versions,
-  explained customers, the bundle of `replay --model-out`, the events of `segmentd simulate`;
-- every schema refuses damaged documents: each required key left out, each key too much, each value of another
-  type, and decisions that contradict themselves;
-- the schema of events refuses what the decoder refuses and accepts what it accepts: examples of every type,
-  intact and damaged, go through `segmentd replay`, which has to count the same and for the same reasons; and
-  so do the simulated events;
+- every document is valid: decisions and their headers, dead letters, status, segments, sweep, model,
+  versions, explained customers, the bundle of `replay --model-out`, the events of `segmentd simulate`;
+- every schema refuses damaged documents: each required key left out, each key too much, each value of
+  another type, and decisions that contradict themselves;
+- the schema of events refuses what the decoder refuses and accepts what it accepts: examples of every
+  type, intact and damaged, go through `segmentd replay`, which has to count the same and for the same
+  reasons; and so do the simulated events;
 - config/asyncapi.yaml names topics, headers and messages, and each of its references leads somewhere.
 
 Prints a verdict; ends with status 1 on failure.
@@ -388,6 +389,10 @@ def check_asyncapi(path, schemas):
             found.append(f"asyncapi: {place} refers to {reference}, which is not there")
     expected = {"event", "decision", "decision-headers", "rejection-headers"}
     found += [f"asyncapi: does not use {name}.schema.json" for name in sorted(expected - used)]
+    for message in document["components"]["messages"].values():
+        for one in message.get("examples", []):
+            found += [f"asyncapi: example {one['name']}: {text}"
+                      for text in schemas.problems("event", one["payload"])]
     actions = {resolve(document, operation["channel"]["$ref"][1:])["address"]: operation["action"]
                for operation in document["operations"].values()}
     if actions != {"customer-events": "receive", "customer-segments": "send",

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Events of every type, as they have to be, and what one change makes of them.
 
-For check_schemas.py. `EVENTS` are examples of every type, plain; `REFUSED`, `ACCEPTED` and `BEYOND` are changes of one
-field each: what schema and decoder refuse, what both accept, and what only the decoder can see.
+For check_schemas.py. `EVENTS` are examples of every type, plain; `REFUSED`, `ACCEPTED` and `BEYOND` are
+changes of one field each: what schema and decoder refuse, what both accept, and what only the decoder can
+see.
 """
 
 import copy

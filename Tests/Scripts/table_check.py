@@ -4,12 +4,13 @@
     table_check.py --bootstrap localhost:9092 --segmentd .build/release/segmentd
 
 A simulated shop's events are sent in portions, and customers are erased between them. The output topic is
-compacted as soon as Kafka can, tombstones go within a minute, and the daemon is killed (SIGKILL) after every
-portion. Readers (table_consumer.py) come at any time: one reads a little after every portion, one reads a
-little after the first, one all of the first, and both come back at the end, when tombstones have gone and
-they start over; one comes at the end. All of them must end with exactly the customers that the daemon exports, and with their latest
-decisions as the daemon explains them; and records must have gone by compaction, and tombstones too, or this would show
-nothing. Prints a table and ends with status 1 on any difference. Topics carry a run's own names and stay on the broker.
+compacted as soon as Kafka can, tombstones go within a minute, and the daemon is killed (SIGKILL) after
+every portion. Readers (table_consumer.py) come at any time: one reads a little after every portion, one
+reads a little after the first, one all of the first, and both come back at the end, when tombstones have
+gone and they start over; one comes at the end. All of them must end with exactly the customers that the
+daemon exports, and with their latest decisions as the daemon explains them; and records must have gone by
+compaction, and tombstones too, or this would show nothing. Prints a table and ends with status 1 on any
+difference. Topics carry a run's own names and stay on the broker.
 """
 
 import json

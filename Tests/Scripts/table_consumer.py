@@ -8,13 +8,15 @@ Reads as crm_consumer.py does: read_committed, upsert by key, (life, revision) d
 tombstone deletes and forgets, rows and offsets in one SQLite transaction. It may be started at any time:
 without a file from the oldest record, with one from the offsets in it. A reader that was away for longer
 than the topic's minimum compaction lag (--compaction-lag, 7 days) may have missed tombstones, and so
-starts over: it reads everything again and deletes what it has not seen by the end. --start-over asks for that.
+starts over: it reads everything again and deletes what it has not seen by the end. --start-over asks for
+that.
 
---until-end ends at the end that the topic had at the start. --compare does too, and then asks the daemon, which has
-to be idle meanwhile (or the comparison says that it was not): the ids of `segmentd export` and of the
-table have to be the same, and of --sample customers life, revision, segment and band, too. A band that
-began or ended at insufficient_data without an alert has no record of its own: there the table may
-have insufficient_data where the daemon has low, or the other way round.
+--until-end ends at the end that the topic had at the start. --compare does too, and then asks the daemon,
+which has to be idle meanwhile (or the comparison says that it was not): the ids of `segmentd export` and
+of the table have to be the same, and of --sample customers life, revision, segment and band, too. Before
+there is a model, nobody may be in the topic (model.cold_start: hold). A band that began or ended at
+insufficient_data without an alert has no record of its own: there the table may have insufficient_data
+where the daemon has low, or the other way round.
 
 Prints a verdict; the status is 1 if anything differs or a record breaks the contract.
 """
@@ -302,12 +304,17 @@ def compare(table, admin, sample, seed=1, threads=16):
     """Hold the table against the daemon; returns what is wrong and a sentence of what was seen."""
     def published():
         status = json.loads(fetch(admin, "/api/status"))
-        return status["outputs"], status["customers"]
+        return status["outputs"], status["customers"], status["model"] and status["model"]["version"]
 
     before = published()
     known = export(admin)
     rows = table.customers()
     found = []
+    if before[2] is None:
+        # Cold start: nothing before the first version, then every known customer once.
+        if rows:
+            found.append(f"{len(rows)} customers in the topic before there is a model")
+        return found, f"no model yet; {len(known)} customers exported, {len(rows)} in the topic"
     if len(set(known)) != len(known):
         found.append(f"export names {len(known) - len(set(known))} customers twice")
     for text, ids in [("exported, but not in the topic", set(known) - rows.keys()),
