@@ -20,6 +20,8 @@ public struct LogError: Error, Sendable, Equatable, CustomStringConvertible {
     public var reason: String
     /// True when a newer worker of the same name took over, or the broker gave this one up.
     public var isFenced: Bool
+    /// True when the brokers refuse who we are or what we may do, or we them: no waiting mends it.
+    public var isRefused: Bool
 
     /// Creates an error from its parts.
     public init(
@@ -27,13 +29,15 @@ public struct LogError: Error, Sendable, Equatable, CustomStringConvertible {
         operation: String,
         code: String,
         reason: String,
-        isFenced: Bool = false
+        isFenced: Bool = false,
+        isRefused: Bool = false
     ) {
         self.remedy = remedy
         self.operation = operation
         self.code = code
         self.reason = reason
         self.isFenced = isFenced
+        self.isRefused = isRefused
     }
 
     /// One sentence for people.

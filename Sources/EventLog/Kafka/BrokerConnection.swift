@@ -5,6 +5,7 @@ import Synchronization
 public final class BrokerConnection: Sendable {
     private static let up: Int64 = -1
     private let downSince = Atomic<Int64>(BrokerConnection.up)
+    private let answered = Atomic<Bool>(false)
 
     /// Creates a connection that counts as up until the client says otherwise.
     public init() {}
@@ -14,6 +15,9 @@ public final class BrokerConnection: Sendable {
         let since = downSince.load(ordering: .relaxed)
         return since == Self.up ? nil : since
     }
+
+    /// Whether a broker has answered since the process began.
+    var hasAnswered: Bool { answered.load(ordering: .relaxed) }
 
     /// Notes that no broker can be reached; the first of several notes counts.
     func markDown() {
@@ -26,10 +30,11 @@ public final class BrokerConnection: Sendable {
 
     /// Notes an answer of a broker.
     func markUp() {
-        // Written only when it changes, so that the usual case costs one relaxed load per batch.
+        // Written only when it changes, so that the usual case costs two relaxed loads per batch.
         if downSince.load(ordering: .relaxed) != Self.up {
             downSince.store(Self.up, ordering: .relaxed)
         }
+        if !hasAnswered { answered.store(true, ordering: .relaxed) }
     }
 }
 

@@ -1,9 +1,10 @@
 internal import CLibrdkafka
+import Glibc
 
 /// What the client's callbacks leave for the thread that polls.
 ///
-/// Rebalance and error callbacks run inside a poll, on the polling thread; the log callback runs on
-/// any thread of the client and touches nothing but `onLog`.
+/// Rebalance and error callbacks run inside a poll, on the polling thread; those for the log and for
+/// certificates run on any thread of the client and touch nothing but `onLog` and `details`.
 final class KafkaCallbacks {
     /// One rebalance as the group told it.
     enum Rebalance {
@@ -17,6 +18,10 @@ final class KafkaCallbacks {
     var isClosing = false
     /// A refusal that no waiting mends, until the caller has been told.
     var refusal: LogError?
+    /// What the client said last of why a broker cannot be used; nil once one answers.
+    var lastFault: LogError?
+    /// What it said on other threads.
+    let details = KafkaFaultDetails()
     let connection: BrokerConnection
     let onLog: @Sendable (Int32, String) -> Void
 
@@ -28,12 +33,16 @@ final class KafkaCallbacks {
     /// Registers the callbacks; the box must outlive the client made of `conf`.
     func register(on conf: OpaquePointer, rebalances: Bool) {
         unsafe rd_kafka_conf_set_opaque(conf, Unmanaged.passUnretained(self).toOpaque())
-        unsafe rd_kafka_conf_set_log_cb(conf) { client, level, _, text in
+        unsafe rd_kafka_conf_set_log_cb(conf) { client, level, facility, text in
             guard let client = unsafe client, let text = unsafe text,
+                let facility = unsafe facility,
                 let box = unsafe KafkaCallbacks.of(rd_kafka_opaque(client))
             else { return }
-            box.onLog(level, unsafe String(cString: text))
+            let words = unsafe String(cString: text)
+            unsafe box.details.noteLog(String(cString: facility), words)
+            box.onLog(level, words)
         }
+        unsafe registerCertificates(on: conf)
         unsafe rd_kafka_conf_set_error_cb(conf) { _, code, reason, opaque in
             let words = unsafe reason.map { unsafe String(cString: $0) }
             unsafe KafkaCallbacks.of(opaque)?.note(rd_kafka_resp_err_t(rawValue: code), words)
@@ -47,15 +56,52 @@ final class KafkaCallbacks {
         }
     }
 
+    /// The client verifies certificates itself; here it only says what is wrong with one, which its
+    /// own words do not tell.
+    private func registerCertificates(on conf: OpaquePointer) {
+        unsafe rd_kafka_conf_set_ssl_cert_verify_cb(conf) {
+            _,
+            broker,
+            _,
+            fault,
+            _,
+            _,
+            _,
+            words,
+            count,
+            opaque in
+            // A certificate without fault stays one, and with a fault is refused, as without us.
+            guard let fault = unsafe fault?.pointee, fault != 0 else { return 1 }
+            let name = unsafe broker.map { unsafe String(cString: $0) } ?? "a broker"
+            guard let box = unsafe KafkaCallbacks.of(opaque) else { return 0 }
+            let text = box.details.noteCertificate(fault: fault, of: name)
+            if let words = unsafe words, count > 0 {
+                unsafe strncpy(words, text, count - 1)
+                unsafe words[count - 1] = 0
+            }
+            return 0
+        }
+    }
+
     /// The box behind the pointer that the client hands back.
     private static func of(_ opaque: UnsafeMutableRawPointer?) -> KafkaCallbacks? {
         unsafe opaque.map { unsafe Unmanaged.fromOpaque($0).takeUnretainedValue() }
     }
 
     private func note(_ code: rd_kafka_resp_err_t, _ reason: String?) {
-        if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN { connection.markDown() }
+        let operation = "reach the brokers"
+        if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
+            connection.markDown()
+            // Once a broker has answered, another one's new certificate is no reason to end.
+            if !connection.hasAnswered, var fault = lastFault, fault.isRefused {
+                fault.remedy = .restartProcess
+                refusal = fault
+            }
+        } else {
+            lastFault = KafkaError.connection(code, reason, details, operation: operation)
+        }
         if KafkaError.isAccessDenied(code) {
-            refusal = KafkaError.make(code, operation: "reach the brokers", reason: reason)
+            refusal = KafkaError.make(code, operation: operation, reason: reason)
         }
         onLog(code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ? 4 : 5, reason ?? "unknown error")
     }

@@ -3,19 +3,12 @@ internal import CLibrdkafka
 extension KafkaClient {
     /// Partition counts of all topics that the broker shows us, which creates none.
     func partitionCounts(timeoutMilliseconds: Int32) throws(LogError) -> [String: Int] {
-        let operation = "list the topics"
-        var metadata: UnsafePointer<rd_kafka_metadata>?
-        let code = unsafe rd_kafka_metadata(handle, 1, nil, &metadata, timeoutMilliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else {
-            unsafe rd_kafka_poll(handle, 0)
-            if var refusal {
-                refusal.operation = operation
-                throw refusal
-            }
-            throw KafkaError.make(code, operation: operation)
-        }
+        let found = unsafe try metadata(
+            of: nil,
+            timeoutMilliseconds: timeoutMilliseconds,
+            operation: "list the topics"
+        )
         defer { unsafe rd_kafka_metadata_destroy(found) }
-        noteAnswer()
         var counts: [String: Int] = [:]
         for index in 0..<Int(unsafe found.pointee.topic_cnt) {
             let row = unsafe found.pointee.topics[index]

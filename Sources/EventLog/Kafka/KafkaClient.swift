@@ -55,10 +55,16 @@ import Glibc
     }
 
     /// Notes that a broker answered.
-    func noteAnswer() { callbacks.connection.markUp() }
+    func noteAnswer() {
+        callbacks.connection.markUp()
+        callbacks.lastFault = nil
+    }
 
     /// A refusal that no waiting mends, when there was one.
     var refusal: LogError? { callbacks.refusal }
+
+    /// What the client said on threads of its own.
+    var details: KafkaFaultDetails { callbacks.details }
 
     /// Handle of a topic, kept as long as the client.
     func topic(_ name: String) throws(LogError) -> OpaquePointer {
@@ -73,14 +79,13 @@ import Glibc
     /// Number of partitions of a topic as the broker tells.
     func partitionCount(of name: String, timeoutMilliseconds: Int32) throws(LogError) -> Int {
         let operation = "read the metadata of topic \(name)"
-        var metadata: UnsafePointer<rd_kafka_metadata>?
         let topic = try unsafe topic(name)
-        let code = unsafe rd_kafka_metadata(handle, 0, topic, &metadata, timeoutMilliseconds)
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata else {
-            throw KafkaError.make(code, operation: operation)
-        }
+        let found = unsafe try metadata(
+            of: topic,
+            timeoutMilliseconds: timeoutMilliseconds,
+            operation: operation
+        )
         defer { unsafe rd_kafka_metadata_destroy(found) }
-        callbacks.connection.markUp()
         guard unsafe found.pointee.topic_cnt == 1 else {
             throw KafkaError.make(RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, operation: operation)
         }
@@ -89,6 +94,47 @@ import Glibc
             throw unsafe KafkaError.make(row.err, operation: operation)
         }
         return unsafe Int(row.partition_cnt)
+    }
+
+    /// Asks for metadata of one topic, or of all that the broker shows us, which creates none.
+    ///
+    /// Asked in parts: only a poll between them brings to light why nobody answers.
+    ///
+    /// - Returns: the metadata, for the caller to free.
+    /// - Throws: what the client said of the connection, or else a timeout.
+    func metadata(
+        of topic: OpaquePointer?,
+        timeoutMilliseconds: Int32,
+        operation: String
+    ) throws(LogError) -> UnsafePointer<rd_kafka_metadata> {
+        let deadline = Deadline(afterMilliseconds: Int(timeoutMilliseconds))
+        // Longer each time, for brokers that take long to answer.
+        var wait: Int32 = 500
+        while true {
+            var metadata: UnsafePointer<rd_kafka_metadata>?
+            let code = unsafe rd_kafka_metadata(
+                handle,
+                topic == nil ? 1 : 0,
+                topic,
+                &metadata,
+                max(1, min(wait, deadline.remainingMilliseconds))
+            )
+            if code == RD_KAFKA_RESP_ERR_NO_ERROR, let found = unsafe metadata {
+                noteAnswer()
+                return unsafe found
+            }
+            // A consumer's poll would take records; its error callback runs in its own polls.
+            if !isConsumer { unsafe rd_kafka_poll(handle, 0) }
+            var fault = KafkaError.make(code, operation: operation)
+            if let known = callbacks.refusal ?? callbacks.lastFault {
+                fault = known
+                fault.operation = operation
+            }
+            guard callbacks.refusal == nil, fault.remedy == .retry,
+                deadline.remainingMilliseconds > 0
+            else { throw fault }
+            wait *= 2
+        }
     }
 
     /// First and next offset of a partition as the broker tells.

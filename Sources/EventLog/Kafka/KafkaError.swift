@@ -19,8 +19,32 @@ enum KafkaError {
             operation: operation,
             code: name(of: code),
             reason: words(for: code, given: reason),
-            isFenced: isFenced(code)
+            isFenced: isFenced(code),
+            isRefused: isAccessDenied(code)
         )
+    }
+
+    /// Makes an error of what the client says of a connection that failed.
+    ///
+    /// - Parameters:
+    ///   - code: as the error callback gets it.
+    ///   - reason: the client's words.
+    ///   - details: what it said on other threads.
+    ///   - operation: what was attempted.
+    /// - Returns: the error; a refused certificate counts as a refusal, its remedy is to retry.
+    static func connection(
+        _ code: rd_kafka_resp_err_t,
+        _ reason: String?,
+        _ details: KafkaFaultDetails,
+        operation: String
+    ) -> LogError {
+        var reason = reason
+        let isUnverified =
+            code == RD_KAFKA_RESP_ERR__SSL && reason?.contains("certificate verify failed") == true
+        if isUnverified { reason = details.certificate ?? reason }
+        var error = make(code, operation: operation, reason: reason)
+        if isUnverified { error.isRefused = true }
+        return error
     }
 
     /// Makes an error of a code's number, as the error callback gets it.
@@ -124,20 +148,23 @@ enum KafkaError {
 
     private static func words(for code: rd_kafka_resp_err_t, given: String?) -> String {
         let general = unsafe rd_kafka_err2str(code).map { unsafe String(cString: $0) } ?? ""
-        let reason = given ?? general
+        let reason = given.map(withoutTimes) ?? general
         switch code {
         case RD_KAFKA_RESP_ERR__AUTHENTICATION, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-            // 0x02060100 is 2.6.1; older clients break SCRAM's final step with Kafka 4.
-            guard rd_kafka_version() < 0x0206_0100 else {
-                return reason + "; check sasl.username, sasl.password and sasl.mechanism"
-            }
-            return reason
-                + "; check sasl.username and sasl.password. This librdkafka is older than "
-                + "2.6.1 and cannot do SCRAM with Kafka 4: use SASL/PLAIN over TLS or a newer one"
+            return reason + "; check sasl.username, sasl.password and sasl.mechanism"
         case _ where isAccessDenied(code):
             return reason + "; the broker's access rules do not allow it"
+        case RD_KAFKA_RESP_ERR__SSL where reason.contains("SSL handshake failed"):
+            return reason + "; does the listener at that port speak TLS, as security.protocol says?"
         default:
             return reason
         }
+    }
+
+    /// Without what the client adds to each such line: `(after 5ms in state CONNECT, ...)`.
+    private static func withoutTimes(_ reason: String) -> String {
+        guard reason.hasSuffix(")"), let start = reason.ranges(of: " (after ").last?.lowerBound
+        else { return reason }
+        return String(reason[..<start])
     }
 }

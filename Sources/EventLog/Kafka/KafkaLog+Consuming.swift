@@ -119,7 +119,7 @@ extension KafkaLog {
             let left = max(deadline.remainingMilliseconds, 1)
             let code = unsafe rd_kafka_committed(consumer.handle, list.pointer, min(left, 5_000))
             guard let fault = list.firstFault(code) else { break }
-            let error = KafkaError.make(fault, operation: operation)
+            let error = configuration.naming(KafkaError.make(fault, operation: operation))
             try checkHealth(operation: operation)
             guard error.remedy == .retry, deadline.remainingMilliseconds > 0 else { throw error }
             unsafe rd_kafka_poll(producer.handle, 50)
@@ -219,7 +219,12 @@ extension KafkaLog {
         if let fatal = unsafe KafkaError.fatal(of: consumer.handle, operation: operation) {
             throw fatal
         }
-        let error = KafkaError.make(code, operation: operation, reason: words)
+        let topic = unsafe message.pointee.rkt.flatMap { unsafe rd_kafka_topic_name($0) }
+            .map { unsafe String(cString: $0) }
+        let error = configuration.naming(
+            KafkaError.make(code, operation: operation, reason: words),
+            topic: topic
+        )
         switch code {
         case RD_KAFKA_RESP_ERR__PARTITION_EOF: return
         case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:

@@ -49,10 +49,8 @@ extension KafkaLog {
             }
             guard let error = unsafe error else { return }
             guard unsafe rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__QUEUE_FULL else {
-                try unsafe failInTransaction(
-                    error,
-                    operation: "produce to \(configuration.name(of: record.topic))"
-                )
+                let name = configuration.name(of: record.topic)
+                try unsafe failInTransaction(error, operation: "produce to \(name)", topic: name)
             }
             unsafe rd_kafka_error_destroy(error)
             // Ends: what cannot be sent is given up after the transaction's timeout, and the next
@@ -128,7 +126,8 @@ extension KafkaLog {
     }
 
     private func finish(_ error: OpaquePointer?, operation: String) throws(LogError) {
-        if let error = unsafe error { throw unsafe KafkaError.take(error, operation: operation) }
+        guard let error = unsafe error else { return }
+        throw configuration.naming(unsafe KafkaError.take(error, operation: operation))
     }
 
     /// A refusal shows up as a timeout; the callback knows better.
@@ -136,25 +135,45 @@ extension KafkaLog {
         guard var refusal = callbacks.refusal ?? producer.refusal else { return }
         if let error = unsafe error { unsafe rd_kafka_error_destroy(error) }
         refusal.operation = operation
-        throw refusal
+        throw configuration.naming(refusal)
     }
 
     /// Throws a fault inside a transaction.
     ///
     /// A producer whose transaction has failed already answers every further call with a state
-    /// error; the remedy is the abort that it waits for, unless it is in a fatal state.
+    /// error; the remedy is the abort that it waits for, unless it is in a fatal state or was
+    /// refused access, which an abort would hide behind an error of its own.
     private func failInTransaction(
         _ error: OpaquePointer,
-        operation: String
+        operation: String,
+        topic: String? = nil
     ) throws(LogError) -> Never {
         var fault = unsafe KafkaError.take(error, operation: operation)
+        var topic = topic
         if fault.code == "_STATE" || fault.code == "_PURGE_QUEUE" {
             if let fatal = unsafe KafkaError.fatal(of: producer.handle, operation: operation) {
-                throw fatal
+                throw configuration.naming(fatal)
             }
-            fault.remedy = .abortTransaction
+            if let cause = causeOfFailure(operation: operation) {
+                fault = cause
+                topic = producer.details.topic
+            }
+            if !fault.isRefused { fault.remedy = .abortTransaction }
         }
-        throw fault
+        throw configuration.naming(
+            fault,
+            topic: topic ?? producer.details.topic,
+            access: "Write"
+        )
+    }
+
+    /// Why the open transaction has failed, nil where the client does not say.
+    ///
+    /// Asked to begin another one, it answers with the fault of the failed one and does nothing.
+    private func causeOfFailure(operation: String) -> LogError? {
+        guard let error = unsafe rd_kafka_begin_transaction(producer.handle) else { return nil }
+        let cause = unsafe KafkaError.take(error, operation: operation)
+        return cause.code == "_STATE" ? nil : cause
     }
 }
 

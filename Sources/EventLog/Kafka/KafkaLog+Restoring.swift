@@ -80,6 +80,7 @@ final class KafkaRestorer {
     private static let recordCountMax = 20_000
     private static let payloadBytesMax = 8 << 20
 
+    private let configuration: KafkaLogConfiguration
     private let callbacks: KafkaCallbacks
     private let reader: KafkaClient
     private let asker: KafkaClient
@@ -88,6 +89,7 @@ final class KafkaRestorer {
     private var progress = RestoreProgress(position: 0, target: 0, isComplete: true)
 
     init(_ configuration: KafkaLogConfiguration) throws(LogError) {
+        self.configuration = configuration
         callbacks = KafkaCallbacks(
             connection: configuration.connection,
             onLog: configuration.onLog
@@ -172,12 +174,17 @@ final class KafkaRestorer {
             case RD_KAFKA_RESP_ERR__PARTITION_EOF:
                 try end(at: offset)
             case let code:
-                let error = KafkaError.make(code, operation: "restore from \(name)")
+                let error = configuration.naming(
+                    KafkaError.make(code, operation: "restore from \(name)"),
+                    topic: name
+                )
                 if error.remedy == .restartProcess { throw error }
                 callbacks.onLog(5, error.description)
             }
         }
-        if let refusal = callbacks.refusal { throw refusal }
+        if let refusal = callbacks.refusal {
+            throw configuration.naming(refusal, topic: name)
+        }
         if !batch.records.isEmpty { callbacks.connection.markUp() }
         return progress
     }

@@ -120,10 +120,10 @@ internal import CLibrdkafka
     func checkHealth(operation: String) throws(LogError) {
         if var refusal = callbacks.refusal ?? producer.refusal {
             refusal.operation = operation
-            throw refusal
+            throw configuration.naming(refusal)
         }
         if let fatal = unsafe KafkaError.fatal(of: producer.handle, operation: operation) {
-            throw fatal
+            throw configuration.naming(fatal)
         }
     }
 }

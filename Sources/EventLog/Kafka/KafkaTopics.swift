@@ -57,7 +57,8 @@ public enum KafkaTopics {
                 "UNKNOWN_TOPIC_OR_PART",
                 operation,
                 "no topic " + missing.joined(separator: ", ")
-                    + "; create it, or correct topics.events"
+                    + "; create it, correct topics.events, or allow Read on it: brokers hide topics "
+                    + "from those who may not read them"
             )
         }
         let counts = configuration.eventTopics.map { present[$0] ?? 0 }
