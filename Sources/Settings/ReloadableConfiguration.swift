@@ -19,6 +19,7 @@ package struct ReloadableConfiguration: Sendable, CustomReflectable {
     private let path: String
     private let overrides: [String]
     private let purpose: ServiceConfiguration.Purpose
+    private let examine: ServiceConfiguration.Examination
     /// What was written, as far as it is in force; it may hold secrets.
     private var tree: SettingNode
     /// The configuration in force.
@@ -64,17 +65,25 @@ package struct ReloadableConfiguration: Sendable, CustomReflectable {
     ///   - path: the file.
     ///   - overrides: texts `key=value` of `--set`, later ones win.
     ///   - purpose: what it is loaded for.
+    ///   - examine: as in `ServiceConfiguration.load`.
     /// - Throws: a report of every problem at once; exit status 2.
     package init(
         path: String,
         overrides: [String],
-        purpose: ServiceConfiguration.Purpose
+        purpose: ServiceConfiguration.Purpose,
+        examine: @escaping ServiceConfiguration.Examination = { _ in [] }
     ) throws(ConfigurationProblemsReport) {
         self.path = path
         self.overrides = overrides
         self.purpose = purpose
+        self.examine = examine
         tree = try ServiceConfiguration.tree(path: path, overrides: overrides)
-        current = try ServiceConfiguration.load(tree, file: path, purpose: purpose)
+        current = try ServiceConfiguration.load(
+            tree,
+            file: path,
+            purpose: purpose,
+            examine: examine
+        )
     }
 
     /// Reads the file again and takes over what may change.
@@ -83,7 +92,12 @@ package struct ReloadableConfiguration: Sendable, CustomReflectable {
     /// - Throws: a report of every problem; nothing has changed then.
     package mutating func reload() throws(ConfigurationProblemsReport) -> ConfigurationChanges {
         let newTree = try ServiceConfiguration.tree(path: path, overrides: overrides)
-        let newer = try ServiceConfiguration.load(newTree, file: path, purpose: purpose)
+        let newer = try ServiceConfiguration.load(
+            newTree,
+            file: path,
+            purpose: purpose,
+            examine: examine
+        )
         var changes = ConfigurationChanges()
         var merged = tree
         for setting in ServiceConfiguration.settings(ValueFiles(folder: "")) {
@@ -98,7 +112,12 @@ package struct ReloadableConfiguration: Sendable, CustomReflectable {
             }
             merged.replace(setting.key, by: written)
         }
-        let result = try ServiceConfiguration.load(merged, file: path, purpose: purpose)
+        let result = try ServiceConfiguration.load(
+            merged,
+            file: path,
+            purpose: purpose,
+            examine: examine
+        )
         tree = merged
         current = result
         return changes

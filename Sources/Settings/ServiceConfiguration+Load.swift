@@ -13,21 +13,28 @@ extension ServiceConfiguration {
         case standalone
     }
 
+    /// Says what is wrong with properties of the Kafka client, by name.
+    package typealias Examination =
+        @Sendable ([String: String]) -> [(property: String, rule: String)]
+
     /// Loads a configuration file.
     ///
     /// - Parameters:
     ///   - path: the file.
     ///   - overrides: texts `key=value` of `--set`, later ones win.
     ///   - purpose: what it is loaded for.
+    ///   - examine: what is wrong with properties of the Kafka client, by name, since this target
+    ///     does not know the client; asked where nothing was wrong with reading them.
     /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
     package static func load(
         path: String,
         overrides: [String] = [],
-        purpose: Purpose = .kafka
+        purpose: Purpose = .kafka,
+        examine: Examination = { _ in [] }
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
         let tree = try tree(path: path, overrides: overrides)
-        return try load(tree, file: path, purpose: purpose)
+        return try load(tree, file: path, purpose: purpose, examine: examine)
     }
 
     private static func whyUnreadable(_ path: String) -> String {
@@ -48,6 +55,8 @@ extension ServiceConfiguration {
     ///   - folder: where relative paths start.
     ///   - overrides: texts `key=value` of `--set`, later ones win.
     ///   - purpose: what it is loaded for.
+    ///   - examine: what is wrong with properties of the Kafka client, by name, since this target
+    ///     does not know the client; asked where nothing was wrong with reading them.
     /// - Returns: the configuration, valid as a whole.
     /// - Throws: a report of every problem at once; exit status 2.
     package static func load(
@@ -55,10 +64,17 @@ extension ServiceConfiguration {
         file: String,
         folder: String = ".",
         overrides: [String] = [],
-        purpose: Purpose = .kafka
+        purpose: Purpose = .kafka,
+        examine: Examination = { _ in [] }
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
         let tree = try tree(text: text, file: file, overrides: overrides)
-        return try load(tree, file: file, ValueFiles(folder: folder), purpose: purpose)
+        return try load(
+            tree,
+            file: file,
+            ValueFiles(folder: folder),
+            purpose: purpose,
+            examine: examine
+        )
     }
 
     /// Reads a file with its overrides, whatever it says.
@@ -108,17 +124,25 @@ extension ServiceConfiguration {
     static func load(
         _ tree: SettingNode,
         file: String,
-        purpose: Purpose
+        purpose: Purpose,
+        examine: Examination
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
         let folder = URL(fileURLWithPath: file).deletingLastPathComponent().path
-        return try load(tree, file: file, ValueFiles(folder: folder), purpose: purpose)
+        return try load(
+            tree,
+            file: file,
+            ValueFiles(folder: folder),
+            purpose: purpose,
+            examine: examine
+        )
     }
 
     static func load(
         _ tree: SettingNode,
         file: String,
         _ files: ValueFiles,
-        purpose: Purpose
+        purpose: Purpose,
+        examine: Examination
     ) throws(ConfigurationProblemsReport) -> ServiceConfiguration {
         var reader = SettingReader()
         var configuration = ServiceConfiguration()
@@ -127,6 +151,16 @@ extension ServiceConfiguration {
         reader.read(tree, under: "", byKey, &configuration)
         configuration.segmentation.group = configuration.kafka.group
         configuration.check(&reader, purpose: purpose, byKey)
+        let prefix = "kafka.properties."
+        // A password that is not there yet is no wrong one.
+        if purpose != .standalone, reader.missingCredentials.isEmpty,
+            !reader.findings.contains(where: { $0.key.hasPrefix(prefix) })
+        {
+            let properties = configuration.kafka.properties.mapValues(\.value)
+            for problem in examine(properties) {
+                reader.report(rule: problem.rule, of: prefix + problem.property, default: nil)
+            }
+        }
         if !reader.findings.isEmpty {
             throw ConfigurationProblemsReport(file: file, findings: reader.findings)
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import EventLog
 import Settings
 
 /// The program: subcommands, nothing else.
@@ -37,6 +38,13 @@ struct ConfigurationOptions: ParsableArguments {
     )
     var set: [String] = []
 
+    /// What is wrong with properties of the Kafka client.
+    @Sendable private static func examine(
+        _ properties: [String: String]
+    ) -> [(property: String, rule: String)] {
+        KafkaPropertyRules.problems(of: properties).map { ($0.property, $0.rule) }
+    }
+
     /// Loads the file.
     ///
     /// - Throws: `CommandFailure` with every problem at once; exit status 2.
@@ -44,7 +52,12 @@ struct ConfigurationOptions: ParsableArguments {
         _ purpose: ServiceConfiguration.Purpose
     ) throws(CommandFailure) -> ServiceConfiguration {
         do {
-            return try ServiceConfiguration.load(path: config, overrides: set, purpose: purpose)
+            return try ServiceConfiguration.load(
+                path: config,
+                overrides: set,
+                purpose: purpose,
+                examine: Self.examine
+            )
         } catch {
             throw CommandFailure(error)
         }
@@ -57,7 +70,12 @@ struct ConfigurationOptions: ParsableArguments {
         _ purpose: ServiceConfiguration.Purpose
     ) throws(CommandFailure) -> ReloadableConfiguration {
         do {
-            return try ReloadableConfiguration(path: config, overrides: set, purpose: purpose)
+            return try ReloadableConfiguration(
+                path: config,
+                overrides: set,
+                purpose: purpose,
+                examine: Self.examine
+            )
         } catch {
             throw CommandFailure(error)
         }
