@@ -150,8 +150,9 @@ extension KafkaLogConfiguration {
     /// A reader that assigns partitions itself and never commits.
     func readerProperties(readsUncommitted: Bool) -> [String: String] {
         let fixed = [
-            // Never joined nor committed to; the client merely insists on a name.
-            "group.id": "\(group)-reader-\(UInt64.random(in: 0...UInt64.max))",
+            // Never joined nor committed to. The client insists on a name and looks for its
+            // coordinator; access rules that name the group allow that for no other name.
+            "group.id": group,
             "isolation.level": readsUncommitted ? "read_uncommitted" : "read_committed",
             "auto.offset.reset": "earliest",
             "enable.auto.commit": "false",
