@@ -91,10 +91,10 @@ def worker_rules(group, instance, inputs, segments):
               for operation in ("read", "write", "create", "describe_configs")]
     rules += [("topic", segments, False, "describe_configs")]
     rules += [("topic", name, False, "describe_configs") for name in inputs]
-    rules += [("group", group, True, "read")]
+    rules += [("group", group, False, "read")]
     rules += [("transactional_id", f"{group}-{instance}", False, operation)
               for operation in ("write", "describe")]
-    rules += [("transactional_id", f"{group}-check", False, "describe")]
+    rules += [("transactional_id", f"{group}-check", False, "write")]
     return rules
 
 

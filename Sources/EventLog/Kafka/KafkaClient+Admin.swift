@@ -23,11 +23,13 @@ extension KafkaClient {
     /// - Parameters:
     ///   - topics: what to create.
     ///   - timeoutMilliseconds: how long the broker may take.
+    ///   - onlyValidates: true to learn what would be refused, and to create nothing.
     /// - Returns: those refused, each with the broker's words.
     /// - Throws: `LogError` when the request as a whole failed.
     func create(
         _ topics: [NewTopic],
-        timeoutMilliseconds: Int32
+        timeoutMilliseconds: Int32,
+        onlyValidates: Bool = false
     ) throws(LogError) -> [(NewTopic, String)] {
         let operation = "create topics"
         var requests: [OpaquePointer?] = unsafe []
@@ -38,6 +40,7 @@ extension KafkaClient {
         let options = unsafe rd_kafka_AdminOptions_new(handle, RD_KAFKA_ADMIN_OP_CREATETOPICS)
         defer { if let options = unsafe options { unsafe rd_kafka_AdminOptions_destroy(options) } }
         unsafe rd_kafka_AdminOptions_set_request_timeout(options, timeoutMilliseconds, nil, 0)
+        unsafe rd_kafka_AdminOptions_set_validate_only(options, onlyValidates ? 1 : 0, nil, 0)
         unsafe rd_kafka_CreateTopics(handle, &requests, requests.count, options, queue)
         guard let event = unsafe rd_kafka_queue_poll(queue, timeoutMilliseconds + 2_000) else {
             throw KafkaError.make(RD_KAFKA_RESP_ERR__TIMED_OUT, operation: operation)
@@ -81,8 +84,28 @@ extension KafkaClient {
         of topic: String,
         timeoutMilliseconds: Int32
     ) throws(LogError) -> String? {
-        let operation = "read \(key) of topic \(topic)"
-        guard let queue = unsafe rd_kafka_queue_new(handle) else { return nil }
+        try settings(
+            of: topic,
+            timeoutMilliseconds: timeoutMilliseconds,
+            operation: "read \(key) of topic \(topic)"
+        )[key]
+    }
+
+    /// Every setting of a topic as it is in force.
+    ///
+    /// - Parameters:
+    ///   - topic: the topic.
+    ///   - timeoutMilliseconds: how long the broker may take.
+    ///   - operation: what is attempted, for messages.
+    /// - Returns: values by name, without those that the broker does not show.
+    /// - Throws: `LogError`, also when the broker does not let us read settings.
+    func settings(
+        of topic: String,
+        timeoutMilliseconds: Int32,
+        operation: String? = nil
+    ) throws(LogError) -> [String: String] {
+        let operation = operation ?? "read the settings of topic \(topic)"
+        guard let queue = unsafe rd_kafka_queue_new(handle) else { return [:] }
         defer { unsafe rd_kafka_queue_destroy(queue) }
         guard
             let resource = unsafe rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic),
@@ -90,7 +113,7 @@ extension KafkaClient {
                 handle,
                 RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS
             )
-        else { return nil }
+        else { return [:] }
         defer {
             unsafe rd_kafka_AdminOptions_destroy(options)
             unsafe rd_kafka_ConfigResource_destroy(resource)
@@ -114,17 +137,17 @@ extension KafkaClient {
             throw KafkaError.make(code, operation: operation)
         }
         noteAnswer()
-        guard let row = unsafe row else { return nil }
+        var values: [String: String] = [:]
+        guard let row = unsafe row else { return values }
         let entries = unsafe rd_kafka_ConfigResource_configs(row, &count)
         for index in 0..<count {
             guard let entry = unsafe entries?[index],
                 let name = unsafe rd_kafka_ConfigEntry_name(entry),
-                unsafe String(cString: name) == key,
                 let value = unsafe rd_kafka_ConfigEntry_value(entry)
             else { continue }
-            return unsafe String(cString: value)
+            unsafe values[String(cString: name)] = unsafe String(cString: value)
         }
-        return nil
+        return values
     }
 
     private static func request(_ topic: NewTopic) throws(LogError) -> OpaquePointer {

@@ -9,6 +9,7 @@ final class KafkaFaultDetails: Sendable {
     private struct Details {
         var certificate: String?
         var topic: String?
+        var addedTopic: String?
     }
 
     private let details = Mutex(Details())
@@ -18,6 +19,10 @@ final class KafkaFaultDetails: Sendable {
 
     /// The topic that could not be added to a transaction last; nil when none was refused.
     var topic: String? { details.withLock { $0.topic } }
+
+    /// The topic of which a partition was added to a transaction last; told only while the client
+    /// logs what it does with transactions (`debug=eos`).
+    var addedTopic: String? { details.withLock { $0.addedTopic } }
 
     /// Notes a refused certificate.
     ///
@@ -34,6 +39,14 @@ final class KafkaFaultDetails: Sendable {
     /// Notes the topic in a line of the log such as `Failed to add partition "x" [0] to ...`.
     func noteLog(_ facility: String, _ text: String) {
         guard facility == "ADDPARTS" else { return }
+        if text.hasSuffix(" registered with transaction") {
+            // `... x [0] registered with transaction`
+            let words = text.split(separator: " ")
+            if words.count >= 5 {
+                details.withLock { $0.addedTopic = String(words[words.count - 5]) }
+            }
+            return
+        }
         let parts = text.split(separator: "\"", omittingEmptySubsequences: false)
         guard parts.count == 3, !parts[2].hasSuffix("Operation not attempted") else { return }
         details.withLock { $0.topic = String(parts[1]) }

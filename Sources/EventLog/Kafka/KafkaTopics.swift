@@ -83,7 +83,8 @@ public enum KafkaTopics {
         )
     }
 
-    private static func needed(
+    /// Our own topics with the settings that they are created with.
+    static func needed(
         _ configuration: KafkaLogConfiguration,
         inputCount: Int
     ) -> [NewTopic] {
