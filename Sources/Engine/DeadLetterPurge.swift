@@ -42,9 +42,6 @@ public struct DeadLetterPurge: Sendable {
     var copyRecordsMax = 5_000
     /// Their bytes, at most; the last one may go beyond it.
     private static let copyBytesMax = 4 << 20
-    /// Reads without progress, some 200 ms each, before the reader gives up: two minutes, in which
-    /// every open transaction ends or is ended by the broker.
-    private static let idleReadsMax = 600
 
     private let mentions: CustomerMentions
     private let removesMentions: Bool
@@ -98,7 +95,7 @@ public struct DeadLetterPurge: Sendable {
         _ outcome: inout Outcome
     ) throws(LogError) -> Survey {
         var survey = Survey()
-        try read(partition, of: &topic, until: nil) { (_, batch) throws(LogError) in
+        try topic.readLetters(of: partition, until: nil) { (_, batch) throws(LogError) in
             for record in batch.records {
                 outcome.read += 1
                 let mention = mentions.find(in: record, of: batch)
@@ -134,7 +131,7 @@ public struct DeadLetterPurge: Sendable {
         on topic: inout Topic,
         _ outcome: inout Outcome
     ) throws(LogError) {
-        try read(partition, of: &topic, until: end) { (topic, batch) throws(LogError) in
+        try topic.readLetters(of: partition, until: end) { (topic, batch) throws(LogError) in
             var copies: [RecordView] = []
             var bytes = 0
             for record in batch.records where record.offset < end {
@@ -156,33 +153,6 @@ public struct DeadLetterPurge: Sendable {
             }
             if !copies.isEmpty { try topic.append(copiesOf: copies, in: batch) }
             outcome.copied += copies.count
-        }
-    }
-
-    /// Reads a partition, to an offset or to the end of the moment.
-    private func read<Topic: DeadLetterTopic & ~Copyable>(
-        _ partition: Int32,
-        of topic: inout Topic,
-        until end: Int64?,
-        _ body: (inout Topic, RecordBatch) throws(LogError) -> Void
-    ) throws(LogError) {
-        try topic.beginReading(partition: partition)
-        var batch = RecordBatch()
-        var idleReads = 0
-        while true {
-            let progress = try topic.read(into: &batch)
-            if !batch.records.isEmpty { try body(&topic, batch) }
-            if progress.isComplete || progress.position >= end ?? Int64.max { return }
-            idleReads = batch.records.isEmpty ? idleReads + 1 : 0
-            guard idleReads < Self.idleReadsMax else {
-                throw LogError(
-                    remedy: .retry,
-                    operation: "read the dead letters to their end",
-                    code: "_TIMED_OUT",
-                    reason: "partition \(partition) came to offset \(progress.position) of "
-                        + "\(progress.target): a broker is away, or a transaction is still open"
-                )
-            }
         }
     }
 }

@@ -32,3 +32,53 @@ public protocol DeadLetterTopic: ~Copyable {
     /// stable.
     mutating func delete(partition: Int32, before offset: Int64) throws(LogError)
 }
+
+/// The topic of dead letters, for sending what they hold to where it came from again.
+public protocol DeadLetterRetryTopic: DeadLetterTopic, ~Copyable {
+    /// Sends records again and appends a receipt for each, in one transaction, which is committed
+    /// when the call returns.
+    ///
+    /// A receipt is a record without key and value in the partition of its letter, so that it holds
+    /// no personal data. With the transaction, a letter has been sent exactly if there is one.
+    mutating func retry(_ letters: [RetriedLetter], in batch: RecordBatch) throws(LogError)
+}
+
+/// One dead letter that is sent again.
+public struct RetriedLetter: Sendable, Equatable {
+    /// The letter; key and value are sent as they are.
+    public var record: RecordView
+    /// Topic that its record came from.
+    public var topic: String
+    /// Partition that its record came from.
+    public var partition: Int32
+    /// Indices into the batch's headers of those that are sent.
+    public var headerIndices: [Int]
+    /// A further header of the record that is sent.
+    public var mark: (name: String, value: String)
+    /// The only header of the receipt.
+    public var receipt: (name: String, value: String)
+
+    /// Creates a letter from its parts.
+    public init(
+        record: RecordView,
+        topic: String,
+        partition: Int32,
+        headerIndices: [Int],
+        mark: (name: String, value: String),
+        receipt: (name: String, value: String)
+    ) {
+        self.record = record
+        self.topic = topic
+        self.partition = partition
+        self.headerIndices = headerIndices
+        self.mark = mark
+        self.receipt = receipt
+    }
+
+    /// Whether all parts are equal.
+    public static func == (left: RetriedLetter, right: RetriedLetter) -> Bool {
+        left.record == right.record && left.topic == right.topic
+            && left.partition == right.partition && left.headerIndices == right.headerIndices
+            && left.mark == right.mark && left.receipt == right.receipt
+    }
+}

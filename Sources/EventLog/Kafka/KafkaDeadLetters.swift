@@ -1,26 +1,40 @@
 internal import CLibrdkafka
 
-/// The topic of dead letters in Kafka, for removing some of them.
+/// The topic of dead letters in Kafka, for reading, removing or sending again some of them.
 @safe public struct KafkaDeadLetters: ~Copyable, DeadLetterTopic {
     /// How long a call goes on while the brokers or their coordinator are away.
     private static let patienceMilliseconds = 60_000
 
-    private let configuration: KafkaLogConfiguration
-    private let producer: KafkaClient
+    /// What the topic is opened for: each use has a transactional id of its own, which fences other
+    /// runs of the same use.
+    public enum Purpose: String, Sendable {
+        /// To remove letters, or only to read; `GROUP-rejected.purge`.
+        case purge
+        /// To send them again; `GROUP-rejected.retry`.
+        case retry
+    }
+
+    let configuration: KafkaLogConfiguration
+    let producer: KafkaClient
     private let restorer: KafkaRestorer
     private let handle: OpaquePointer
     private let count: Int
-    private let arguments = ProduceArguments()
+    let arguments = ProduceArguments()
 
     /// Creates the clients and looks for the topic; no group is joined, no topic created.
     ///
-    /// - Parameter configuration: as a worker has it; its instance does not count.
+    /// - Parameters:
+    ///   - configuration: as a worker has it; its instance does not count.
+    ///   - purpose: what it is opened for.
     /// - Throws: `LogError`: `.retry` when the brokers do not answer, `.restartProcess` when a
     ///   property is unknown or invalid, or there is no such topic.
-    public init(_ configuration: KafkaLogConfiguration) throws(LogError) {
+    public init(
+        _ configuration: KafkaLogConfiguration,
+        for purpose: Purpose = .purge
+    ) throws(LogError) {
         var own = configuration
         // An id of its own, below the group's name as access rules by prefix have it.
-        own.instance = "rejected.purge"
+        own.instance = "rejected.\(purpose.rawValue)"
         own.properties["transaction.timeout.ms"] = "60000"
         let producer = try KafkaClient(
             isConsumer: false,
@@ -54,7 +68,7 @@ internal import CLibrdkafka
         try retrying { () throws(LogError) in
             try unsafe finish(
                 rd_kafka_init_transactions(producer.handle, 5_000),
-                "prepare to remove dead letters"
+                "prepare to change dead letters"
             )
         }
     }
@@ -157,14 +171,14 @@ internal import CLibrdkafka
         }
     }
 
-    private func retrying(_ call: () throws(LogError) -> Void) throws(LogError) {
+    func retrying(_ call: () throws(LogError) -> Void) throws(LogError) {
         let deadline = Deadline(afterMilliseconds: Self.patienceMilliseconds)
         while true {
             do throws(LogError) {
                 return try call()
             } catch {
                 unsafe rd_kafka_poll(producer.handle, 100)
-                if let refusal = producer.refusal { throw refusal }
+                if let refusal = producer.refusal { throw configuration.naming(refusal) }
                 guard error.remedy == .retry, deadline.remainingMilliseconds > 0 else {
                     throw error
                 }
@@ -172,7 +186,8 @@ internal import CLibrdkafka
         }
     }
 
-    private func finish(_ error: OpaquePointer?, _ operation: String) throws(LogError) {
-        if let error = unsafe error { throw unsafe KafkaError.take(error, operation: operation) }
+    func finish(_ error: OpaquePointer?, _ operation: String) throws(LogError) {
+        guard let error = unsafe error else { return }
+        throw configuration.naming(unsafe KafkaError.take(error, operation: operation))
     }
 }

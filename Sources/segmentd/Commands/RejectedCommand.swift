@@ -11,7 +11,7 @@ struct RejectedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rejected",
         abstract: "Look after dead letters, the records that could not be used.",
-        subcommands: [Purge.self]
+        subcommands: [List.self, Show.self, Retry.self, Purge.self]
     )
 
     /// Removes one customer's dead letters.
