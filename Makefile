@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: demo test build bench simulation fuzz figures format lint check-scripts clean
-.PHONY: build-packages test-packages
+.PHONY: build-packages test-packages security-check
 
 # OpenBLAS would start a thread per core as soon as it is loaded; our matrices are small.
 export OPENBLAS_NUM_THREADS := 1
@@ -69,6 +69,12 @@ check-scripts: $(VENV)/ready
 	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG) --keep $(DEMO_ANSWERS)
 	$(PYTHON) Tests/Scripts/check_monitoring.py --metrics $(DEMO_ANSWERS)/metrics.txt
 	$(PYTHON) Tests/Scripts/check_schemas.py $(SEGMENTD_DEBUG) --demo $(DEMO_ANSWERS)
+
+# TLS, passwords and access rules on a Kafka of its own: KAFKA_HOME=/opt/kafka make security-check; Java 17
+# and openssl are needed.
+security-check: build $(VENV)/ready
+	$(PYTHON) Tests/Scripts/security_check.py --segmentd $(SEGMENTD) \
+		--kafka-home "$${KAFKA_HOME:?names an unpacked Kafka distribution}" $(SECURITY)
 
 # How good segments and risks are: the batch reference where it is to be had, and a simulated shop whose
 # truth is known.

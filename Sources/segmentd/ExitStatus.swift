@@ -15,6 +15,8 @@ enum ExitStatus: Int32, Error {
     case corruptState = 4
     /// The daemon that was asked does not answer.
     case noDaemon = 5
+    /// The brokers refuse the password or an access, or have a certificate that cannot be trusted.
+    case refused = 6
 }
 
 /// A command that cannot go on, in words for people.

@@ -160,8 +160,8 @@ class SecureKafka:
     def make_certificates(self):
         """An authority, the broker's certificate by it, and an authority that signed nothing."""
         for name in ("ca", "other-ca"):
-            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-                         "-keyout", f"{name}.key", "-out", f"{name}.pem")
+            self.openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                         "-subj", f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.pem")
         self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=broker",
                      "-keyout", "broker.key", "-out", "broker.csr")
         (self.folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")

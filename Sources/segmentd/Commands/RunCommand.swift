@@ -75,7 +75,11 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
                     + "restart goes on",
                 status: .fenced
             )
-        case .failed(let error): throw CommandFailure(error.description)
+        case .failed(let error):
+            throw CommandFailure(
+                error.description,
+                status: error.isRefused ? .refused : .failure
+            )
         case .corruptState(let reason): throw CommandFailure(reason, status: .corruptState)
         }
     }
