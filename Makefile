@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := build
 .PHONY: demo test build bench simulation fuzz figures format lint check-scripts clean
-.PHONY: build-packages test-packages security-check
+.PHONY: build-packages test-packages security-check deb systemd-check
 
 # OpenBLAS would start a thread per core as soon as it is loaded; our matrices are small.
 export OPENBLAS_NUM_THREADS := 1
@@ -13,6 +13,8 @@ export DEBIAN_FRONTEND := noninteractive
 
 BUILD_PACKAGES := librdkafka-dev libsimdjson-dev liblapacke-dev libopenblas-dev libnlopt-dev \
 	pkg-config
+# To make the Debian package, and to boot a Debian that has it.
+PACKAGE_PACKAGES := dpkg-dev lintian python3 systemd-container debootstrap
 TEST_PACKAGES := $(BUILD_PACKAGES) kcat prometheus python3-venv
 
 SOURCES := Package.swift Sources Tests
@@ -53,6 +55,18 @@ simulation: test-packages
 fuzz: test-packages
 	FUZZ_INPUTS=$${FUZZ_INPUTS:-50000000} $(SWIFT_LONG_TEST) --filter FuzzTests
 
+# The Debian package, .build/segmentd_*.deb, for the Debian that it is built on; what it needs there is
+# read from the binary. The runtime of Swift is inside.
+deb: build-packages
+	@$(call install,$(PACKAGE_PACKAGES))
+	package=$$(systemd/debian/build.sh) && lintian --allow-root --fail-on error "$$package"
+
+# That package under a real systemd, on a genuine Kafka: KAFKA_BOOTSTRAP=localhost:9092. Needs root.
+systemd-check: deb $(VENV)/ready
+	@$(call install,$(PACKAGE_PACKAGES))
+	$(PYTHON) Tests/Scripts/systemd_check.py --bootstrap "$${KAFKA_BOOTSTRAP:?names a Kafka}" \
+		--deb "$$(ls -t .build/segmentd_*.deb | head -1)"
+
 format:
 	swift format -i -r $(SOURCES)
 
@@ -63,7 +77,7 @@ lint:
 # configuration is held against the program, and a demo is read while it runs, and what it answered is
 # held against schemas, alert rules and the dashboard.
 check-scripts: $(VENV)/ready
-	for script in Tests/Scripts/*.py; do $(PYTHON) -m doctest "$$script"; done
+	for script in Tests/Scripts/*.py systemd/debian/*.py; do $(PYTHON) -m doctest "$$script"; done
 	$(SWIFT_BUILD) --product segmentd
 	$(PYTHON) Tests/Scripts/check_config_schema.py $(SEGMENTD_DEBUG)
 	$(PYTHON) Tests/Scripts/check_demo.py $(SEGMENTD_DEBUG) --keep $(DEMO_ANSWERS)

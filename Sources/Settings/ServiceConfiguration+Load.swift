@@ -38,11 +38,8 @@ extension ServiceConfiguration {
     }
 
     private static func whyUnreadable(_ path: String) -> String {
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            return "does not exist"
-        }
-        if isFolder.boolValue { return "is a folder" }
+        guard FileManager.default.fileExists(atPath: path) else { return "does not exist" }
+        if FileManager.default.fileExists(atPath: path + "/.") { return "is a folder" }
         return FileManager.default.isReadableFile(atPath: path)
             ? "cannot be read as UTF-8 text" : "may not be read by this user"
     }
