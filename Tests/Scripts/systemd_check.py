@@ -266,9 +266,9 @@ class Check:
         enabled = machine.run("systemctl", "is-enabled", "segmentd").stdout.strip()
         self.hold("neither enabled nor started", (enabled, machine.show("ActiveState"))
                   == ("disabled", "inactive"), f"{enabled}, {machine.show('ActiveState')}")
-        owner = machine.run("stat", "-c", "%U:%G %a", "/etc/segmentd", "/var/lib/segmentd").stdout.split("\n")
-        self.hold("folders of its own user", owner[:2] == ["root:segmentd 750", "segmentd:segmentd 700"],
-                  ", ".join(owner[:2]))
+        owners = machine.run("stat", "-c", "%U:%G %a", "/etc/segmentd", "/var/lib/segmentd").stdout
+        self.hold("folders of its own user", owners.split("\n")[:2]
+                  == ["root:segmentd 750", "segmentd:segmentd 700"], ", ".join(owners.split("\n")[:2]))
         units = ["segmentd.service", "segmentd@second.service"]
         verified = machine.run("systemd-analyze", "verify", *units)
         # A manual page cannot be looked up where man is not installed.
@@ -290,7 +290,8 @@ class Check:
         self.feed(0, self.half).wait()
         text = set_keys(self.read(CONFIGURATION), {
             "bootstrap.servers": self.arguments.bootstrap, "group": self.name,
-            "events: [customer-events]": f"[{self.name}]", "segments: customer-segments": f"{self.name}-segments",
+            "events: [customer-events]": f"[{self.name}]",
+            "segments: customer-segments": f"{self.name}-segments",
             "listen: 127.0.0.1:9464": self.admin})
         # Nobody asks for the password here; the daemon has to read it all the same.
         credential = "/run/credentials/segmentd.service/kafka.password"
@@ -307,8 +308,8 @@ class Check:
         began = time.monotonic()
         started = machine.run("systemctl", "enable", "--now", "segmentd", timeout=120)
         seconds = time.monotonic() - began
-        if not self.hold("start: ready", started.returncode == 0 and machine.show("ActiveState") == "active",
-                         f"{seconds:.1f} s"):
+        if not self.hold("start: ready", started.returncode == 0
+                         and machine.show("ActiveState") == "active", f"{seconds:.1f} s"):
             sys.exit(f"{started.stdout}\n{machine.journal()}")
         self.hold("a user of its own, whose secret only root can read", self.user() == "segmentd",
                   self.user())
@@ -335,6 +336,25 @@ class Check:
         line = re.search(r"Status: (.*)", shown)
         self.hold("systemctl status shows the status line", bool(line) and "running" in line[1],
                   line[1] if line else "none")
+
+    def sandbox(self):
+        """The sandbox is there, and forbids nothing that somebody then complains of."""
+        pid = self.machine.show("MainPID")
+        status = self.machine.run("cat", f"/proc/{pid}/status").stdout
+        found = {name: re.search(rf"(?m)^{name}:\s+(\S+)", status)[1]
+                 for name in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")}
+        wrote = [path for path in ("/usr", "/etc", "/var/lib", "/run") if self.machine.run(
+            "nsenter", "-t", pid, "-m", "touch", f"{path}/of-the-check").returncode == 0]
+        namespaces = [self.machine.run("readlink", f"/proc/{number}/ns/user").stdout
+                      for number in (1, pid)]
+        self.hold("the sandbox is in force", not wrote and namespaces[0] != namespaces[1]
+                  and int(found["CapEff"], 16) == int(found["CapBnd"], 16) == 0
+                  and (found["NoNewPrivs"], found["Seccomp"]) == ("1", "2"),
+                  "no capability, system calls filtered, users of its own, nothing else writable"
+                  if not wrote else f"can write to {', '.join(wrote)}")
+        said = re.findall(r"(?m)^(?!<?[0-9]?>?[A-Z]+ ).*(?:[Ff]ailed|denied|permitted).*", self.machine.run(
+            "journalctl", "--no-pager", "-o", "cat", "_COMM=segmentd").stdout)
+        self.hold("nothing complains of the sandbox", not said, said[0] if said else "")
 
     def reload(self):
         """SIGHUP is acknowledged by the same process; a broken file is refused before."""
@@ -460,7 +480,8 @@ class Check:
         upgraded = machine.run("apt-get", "install", "-q", "-y", "/root/newer.deb")
         seconds = time.monotonic() - began
         ready = wait(60, lambda: all(
-            machine.show("MainPID", unit) not in (pid, "0") and machine.show("ActiveState", unit) == "active"
+            machine.show("MainPID", unit) not in (pid, "0")
+            and machine.show("ActiveState", unit) == "active"
             for unit, pid in zip(units, pids)))
         version = machine.run("dpkg-query", "-W", "-f", "${Version}", "segmentd").stdout
         self.hold("upgrade: both daemons restarted", upgraded.returncode == 0 and ready is not None,
@@ -498,6 +519,8 @@ class Check:
         self.hold("purge leaves nothing", purged.returncode == 0 and not left and not users,
                   ", ".join(left + users.split("\n"))[:400] if left or users else "no file, no user")
         failed = machine.run("systemctl", "--failed", "--no-legend", "--plain").stdout.strip()
+        self.hold("the secret is in no journal", "a secret" not in machine.run(
+            "journalctl", "--no-pager", "-o", "cat", "-a").stdout)
         self.hold("no unit has failed", not failed, failed)
 
     def files(self):
@@ -535,6 +558,7 @@ def main():
         check.install()
         check.start()
         check.status_line()
+        check.sandbox()
         check.reload()
         check.stop()
         check.watchdog()

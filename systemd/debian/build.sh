@@ -36,6 +36,10 @@ if [[ $("$binary" --version) != "$version" ]]; then
     exit 1
 fi
 # Whoever is linked statically is named in the copyright file.
+if [[ ! -e Package.resolved ]]; then
+    echo "build.sh: no Package.resolved; build here first" >&2
+    exit 1
+fi
 for package in $(sed -n 's/.*"identity" : "\(.*\)".*/\1/p' Package.resolved); do
     if ! grep -q "^Files: $package/\*" "$packaging/copyright"; then
         echo "build.sh: $package is missing in $packaging/copyright" >&2
