@@ -343,7 +343,7 @@ class Check:
         status = self.machine.run("cat", f"/proc/{pid}/status").stdout
         found = {name: re.search(rf"(?m)^{name}:\s+(\S+)", status)[1]
                  for name in ("CapEff", "CapBnd", "NoNewPrivs", "Seccomp")}
-        wrote = [path for path in ("/usr", "/etc", "/var/lib", "/run") if self.machine.run(
+        wrote = [path for path in ("/usr", "/etc", "/var/lib", "/run", "/run/lock") if self.machine.run(
             "nsenter", "-t", pid, "-m", "touch", f"{path}/of-the-check").returncode == 0]
         namespaces = [self.machine.run("readlink", f"/proc/{number}/ns/user").stdout
                       for number in (1, pid)]
