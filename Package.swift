@@ -160,7 +160,7 @@ let package = Package(
         .testTarget(
             name: "DaemonTests",
             dependencies: [
-                "AdminServer", "Engine", "Segmentation", "Settings", "segmentd",
+                "AdminServer", "Engine", "EventLog", "Segmentation", "Settings", "segmentd",
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: ["Fixtures"],

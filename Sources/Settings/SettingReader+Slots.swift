@@ -57,7 +57,13 @@ extension SettingReader {
             }
         }
         if let node = values["half_life"] {
-            slot.halfLifeDays = duration("\(key).half_life", node).map { Double($0) / 86_400_000 }
+            // Its range is a rule of the declarations, in minutes and days.
+            let halfLife = duration(
+                "\(key).half_life",
+                node,
+                maximum: DurationText.limitMilliseconds
+            )
+            slot.halfLifeDays = halfLife.map { Double($0) / 86_400_000 }
         }
         return findings.count == problemsBefore ? slot : nil
     }

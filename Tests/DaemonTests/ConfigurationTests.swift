@@ -1,4 +1,5 @@
 import AdminServer
+import EventLog
 import Foundation
 import Segmentation
 import Testing
@@ -30,7 +31,8 @@ private func load(
         text: text,
         file: name,
         folder: fixtures.path,
-        overrides: overrides
+        overrides: overrides,
+        examine: { KafkaPropertyRules.problems(of: $0).map { ($0.property, $0.rule) } }
     )
 }
 

@@ -32,7 +32,7 @@ struct CheckCommand: ParsableCommand {
     var connect = false
 
     func run() throws {
-        let loaded = try options.load(.inspection)
+        let loaded = try options.load(connect ? .kafka : .inspection)
         for name in loaded.missingCredentials {
             Terminal.note(
                 "\(options.config): the credential \(name) was not looked at, only the service "
@@ -50,7 +50,7 @@ struct CheckCommand: ParsableCommand {
     private func inspect(_ loaded: ServiceConfiguration) throws {
         let kafka = loaded.kafka.logConfiguration(
             connection: BrokerConnection(),
-            logger: DaemonLogging.logger(level: loaded.logLevel)
+            logger: DaemonLogging.logger(for: loaded)
         )
         var findings: [InspectionFinding] = []
         do throws(LogError) {

@@ -58,7 +58,7 @@ extension RejectedCommand {
         let loaded = try options.load(.kafka)
         let kafka = loaded.kafka.logConfiguration(
             connection: BrokerConnection(),
-            logger: DaemonLogging.logger(level: loaded.logLevel)
+            logger: DaemonLogging.logger(for: loaded)
         )
         do throws(LogError) {
             var topic = try KafkaDeadLetters(kafka, for: purpose)
