@@ -5,4 +5,3 @@ s|/etc/segmentd/segmentd\.yaml|/etc/segmentd/%i.yaml|
 s|^ExecStart=.*|& --set state.directory=%S/segmentd/%i|
 s|^StateDirectory=segmentd$|StateDirectory=segmentd/%i|
 s|^RuntimeDirectory=segmentd$|RuntimeDirectory=segmentd-%i|
-s|/run/credentials/segmentd\.service|/run/credentials/segmentd@NAME.service|

@@ -294,9 +294,8 @@ class Check:
             "segments: customer-segments": f"{self.name}-segments",
             "listen: 127.0.0.1:9464": self.admin})
         # Nobody asks for the password here; the daemon has to read it all the same.
-        credential = "/run/credentials/segmentd.service/kafka.password"
-        text = text.replace("  properties:\n", "  properties:\n    sasl.password: {file: "
-                            f"{credential}}}\n", 1)
+        text = text.replace("  properties:\n", "  properties:\n"
+                            "    sasl.password: {credential: kafka.password}\n", 1)
         self.configure(text)
         (machine.root / "etc/segmentd/kafka.password").write_text("a secret")
         os.chmod(machine.root / "etc/segmentd/kafka.password", 0o600)

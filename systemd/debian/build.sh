@@ -69,7 +69,9 @@ if dpkg --compare-versions "$systemd_version" ge 254; then
     put systemd/examples/back-off.conf "$units/segmentd@.service.d/back-off.conf"
 fi
 
-put config/segmentd.yaml "$root/etc/segmentd/segmentd.yaml"
+# Editors find the schema from there, too.
+sed 's|\(yaml-language-server: .schema=\)\./|\1/usr/share/segmentd/|' config/segmentd.yaml > "$work/yaml"
+put "$work/yaml" "$root/etc/segmentd/segmentd.yaml"
 (cd config && find . -type f ! -name '*test*' -exec install -D -m 644 {} "$root/usr/share/segmentd/{}" \;)
 
 for example in systemd/examples/*; do
