@@ -40,6 +40,7 @@ import urllib.error
 import urllib.request
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
+SECRET = "the-secret-of-this-check"
 CONFIGURATION = "etc/segmentd/segmentd.yaml"
 # What apt, dpkg and the journal keep of every package.
 FOREIGN = re.compile(r"^/(var/(log|cache|lib/apt|lib/dpkg)|proc|sys|run/systemd|run/log|dev|tmp|root)(/|$)")
@@ -211,10 +212,12 @@ class Check:
         found = re.search(r"(?m)^segmentd_customers (\d+)", text)
         return int(found[1]) if found and ready and lags and not any(lags) else None
 
-    def metrics(self, admin=None):
-        """The metrics, empty while nobody answers."""
+    def metrics(self, admin=None, token=SECRET):
+        """The metrics, empty while nobody answers, or not to us."""
+        request = urllib.request.Request(f"http://{admin or self.admin}/metrics",
+                                         headers={"Authorization": f"Bearer {token}"})
         try:
-            with urllib.request.urlopen(f"http://{admin or self.admin}/metrics", timeout=5) as answer:
+            with urllib.request.urlopen(request, timeout=5) as answer:
                 return answer.read().decode()
         except (urllib.error.URLError, OSError):
             return ""
@@ -293,16 +296,19 @@ class Check:
             "events: [customer-events]": f"[{self.name}]",
             "segments: customer-segments": f"{self.name}-segments",
             "listen: 127.0.0.1:9464": self.admin})
-        # Nobody asks for the password here; the daemon has to read it all the same.
-        text = text.replace("  properties:\n", "  properties:\n"
-                            "    sasl.password: {credential: kafka.password}\n", 1)
+        text, count = re.subn(r"(?m)^  # token: .*$", "  token: {credential: admin.token}", text)
+        if count != 1:
+            sys.exit("the configuration does not show where admin.token goes")
         self.configure(text)
-        (machine.root / "etc/segmentd/kafka.password").write_text("a secret")
-        os.chmod(machine.root / "etc/segmentd/kafka.password", 0o600)
+        for name in ("admin.token", "kafka.password"):
+            with open(os.open(machine.root / "etc/segmentd" / name, os.O_CREAT | os.O_WRONLY, 0o600),
+                      "w", encoding="utf-8") as file:
+                file.write(SECRET)
         drop_in = machine.root / "etc/systemd/system/segmentd.service.d"
         drop_in.mkdir(parents=True)
-        example = machine.root / "usr/share/doc/segmentd/examples/credentials.conf"
-        shutil.copy(example, drop_in / "credentials.conf")
+        example = self.read("usr/share/doc/segmentd/examples/credentials.conf")
+        (drop_in / "credentials.conf").write_text(
+            example.replace("#LoadCredential=admin.token", "LoadCredential=admin.token"))
         machine.run("systemctl", "daemon-reload", check=True)
         began = time.monotonic()
         started = machine.run("systemctl", "enable", "--now", "segmentd", timeout=120)
@@ -310,8 +316,9 @@ class Check:
         if not self.hold("start: ready", started.returncode == 0
                          and machine.show("ActiveState") == "active", f"{seconds:.1f} s"):
             sys.exit(f"{started.stdout}\n{machine.journal()}")
-        self.hold("a user of its own, whose secret only root can read", self.user() == "segmentd",
-                  self.user())
+        self.hold("a user of its own has the secret that only root can read",
+                  self.user() == "segmentd" and bool(self.metrics()) and not self.metrics(token=""),
+                  f"{self.user()}, who asks without the token is refused")
         wait(120, lambda: self.count() is not None and self.model() > 0)
         self.customers = self.count()
         self.hold("everything read, a model", self.model() > 0 and bool(self.customers),
@@ -450,7 +457,7 @@ class Check:
         text = self.read(CONFIGURATION).replace(self.admin, self.second)
         text = text.replace(f"  group: {self.name}", f"  group: {self.name}-2")
         text = text.replace(f"{self.name}-segments", f"{self.name}-2-segments")
-        text = re.sub(r"    sasl\.password: .*\n", "", text)
+        text = re.sub(r"  token: .*\n", "", text)
         self.configure(text, "etc/segmentd/second.yaml")
         began = time.monotonic()
         started = machine.run("systemctl", "enable", "--now", "segmentd@second", timeout=120)
@@ -489,7 +496,8 @@ class Check:
             print(upgraded.stdout)
         restored = self.wait_for_all()
         # The instance has read everything in one go but for this restart.
-        tables = [set(machine.run("segmentd", "export", "--admin", admin).stdout.split("\n"))
+        token = ["--admin-token", "/etc/segmentd/admin.token"]
+        tables = [set(machine.run("segmentd", "export", "--admin", admin, *token).stdout.split("\n"))
                   for admin in (self.admin, self.second)]
         self.hold("every row as in the instance, which was never stopped before", tables[0] == tables[1]
                   and len(tables[0]) > self.customers, f"{len(tables[0] ^ tables[1]) // 2} rows differ")
@@ -518,7 +526,7 @@ class Check:
         self.hold("purge leaves nothing", purged.returncode == 0 and not left and not users,
                   ", ".join(left + users.split("\n"))[:400] if left or users else "no file, no user")
         failed = machine.run("systemctl", "--failed", "--no-legend", "--plain").stdout.strip()
-        self.hold("the secret is in no journal", "a secret" not in machine.run(
+        self.hold("the secret is in no journal", SECRET not in machine.run(
             "journalctl", "--no-pager", "-o", "cat", "-a").stdout)
         self.hold("no unit has failed", not failed, failed)
 
