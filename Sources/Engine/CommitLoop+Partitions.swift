@@ -6,6 +6,8 @@ extension CommitLoop where Log: ~Copyable {
     mutating func takeOver(_ partitions: [Int32]) throws(LoopFault) {
         let started = clock.monotonicMicroseconds()
         board.move(to: .restoring, atMilliseconds: clock.wallMilliseconds())
+        let assigned = positions.partitions.union(partitions).sorted()
+        board.update { $0.assignedPartitions = assigned }
         let fresh = partitions.filter { !positions.owns(partition: $0) }
         // Committed offsets first: what a dead worker committed behind them is then in the
         // changelog.

@@ -1,7 +1,7 @@
 public import EventLog
 
-/// Reads without progress, some 200 ms each, before the reader gives up: two minutes, in which every
-/// open transaction ends or is ended by the broker.
+/// Reads without progress, some 200 ms each, before the reader gives up: two minutes, in which
+/// every open transaction ends or is ended by the broker.
 private let idleReadsMax = 600
 
 extension DeadLetterTopic where Self: ~Copyable {
@@ -12,7 +12,8 @@ extension DeadLetterTopic where Self: ~Copyable {
     ///   - end: where to stop, nil for the end; the last batch may go beyond it.
     ///   - body: gets each batch that has records.
     /// - Returns: the offset behind the last record that was looked for.
-    /// - Throws: `LogError`; `.retry` when a transaction stays open, or a broker away, for too long.
+    /// - Throws: `LogError`; `.retry` when a transaction stays open, or a broker away, for too
+    ///   long.
     @discardableResult
     mutating func readLetters(
         of partition: Int32,

@@ -25,13 +25,13 @@ struct AdminClient {
     func request(_ method: String, _ path: String) async throws -> (status: Int, body: Data) {
         var tls = TLSConfiguration.makeClientConfiguration()
         if let authority { tls.trustRoots = .file(authority) }
-        let client = HTTPClient(
-            eventLoopGroupProvider: .singleton,
-            configuration: HTTPClient.Configuration(
-                tlsConfiguration: tls,
-                timeout: HTTPClient.Configuration.Timeout(connect: .seconds(5), read: .seconds(60))
-            )
+        var configuration = HTTPClient.Configuration(
+            tlsConfiguration: tls,
+            timeout: HTTPClient.Configuration.Timeout(connect: .seconds(5), read: .seconds(60))
         )
+        // Whoever asks a daemon that does not run wants to know it now.
+        configuration.connectionPool.retryConnectionEstablishment = false
+        let client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
         do {
             let hasScheme = address.contains("://")
             var request = HTTPClientRequest(url: (hasScheme ? "" : "http://") + address + path)

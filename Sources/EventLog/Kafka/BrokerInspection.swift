@@ -9,9 +9,10 @@ import Glibc
 ///
 /// No record is written, no offset committed, no group joined, no topic created. Write access is
 /// asked for by adding partitions to a transaction that is aborted before any record is sent, under
-/// an id of its own, `<group>-check`: of that, the topics keep one marker each, which no reader sees.
-/// The worker's own transactional id is asked for with a timeout that brokers refuse after they have
-/// looked at the access and before they fence anybody, and only while the group has no members.
+/// an id of its own, `<group>-check`: of that, the topics keep one marker each, which no reader
+/// sees. The worker's own transactional id is asked for with a timeout that brokers refuse after
+/// they have looked at the access and before they fence anybody, and only while the group has no
+/// members.
 public struct BrokerInspection: ~Copyable {
     let configuration: KafkaLogConfiguration
     let client: KafkaClient

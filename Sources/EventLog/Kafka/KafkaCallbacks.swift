@@ -3,8 +3,8 @@ import Glibc
 
 /// What the client's callbacks leave for the thread that polls.
 ///
-/// Rebalance and error callbacks run inside a poll, on the polling thread; those for the log and for
-/// certificates run on any thread of the client and touch nothing but `onLog` and `details`.
+/// Rebalance and error callbacks run inside a poll, on the polling thread; those for the log and
+/// for certificates run on any thread of the client and touch nothing but `onLog` and `details`.
 final class KafkaCallbacks {
     /// One rebalance as the group told it.
     enum Rebalance {

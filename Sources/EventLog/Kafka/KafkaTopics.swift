@@ -57,8 +57,8 @@ public enum KafkaTopics {
                 "UNKNOWN_TOPIC_OR_PART",
                 operation,
                 "no topic " + missing.joined(separator: ", ")
-                    + "; create it, correct topics.events, or allow Read on it: brokers hide topics "
-                    + "from those who may not read them"
+                    + "; create it, correct topics.events, or allow Read on it: brokers hide "
+                    + "topics from those who may not read them"
             )
         }
         let counts = configuration.eventTopics.map { present[$0] ?? 0 }

@@ -47,8 +47,8 @@ struct AdminOptions: ParsableArguments {
             answer = try await client.request(method, path)
         } catch {
             throw CommandFailure(
-                "no daemon answers at \(admin): \(Self.words(error)); is it running, and is "
-                    + "--admin its admin.listen?",
+                "no daemon answers at \(admin); is it running, and is --admin its admin.listen? "
+                    + "(\(Self.words(error)))",
                 status: .noDaemon
             )
         }

@@ -209,7 +209,8 @@ extension RejectedCommand {
                 Every letter is sent at most once, whatever interrupts the command and however often
                 it is run: with each record a receipt is written into the topic of dead letters, in
                 one transaction. Run it again after a failure. Receipts hold no personal data and
-                count for as long as they are kept (retention.ms, at least as long as their letters).
+                count for as long as they are kept (retention.ms, at least as long as their
+                letters).
 
                 Letters from before the input got more partitions do not belong there any more; see
                 to it that their keys still go to the partition they came from.
