@@ -123,6 +123,9 @@ BEYOND_SCHEMA = {
     "files that hold a secret":
         lambda key, rule, value: isinstance(value, dict)
         and re.match(r"must not be empty|must be 16 or more", rule),
+    "properties that the Kafka client would take":
+        lambda key, rule, value: key.startswith("kafka.properties.") and re.match(
+            r"has no effect while|cannot be read|is (no property of|not accepted by) librdkafka", rule),
     "churn.raise in order":
         lambda key, rule, value: rule.startswith("must not be above churn.raise.high"),
     "churn.quantile in order":

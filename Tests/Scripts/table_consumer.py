@@ -360,12 +360,17 @@ class Readers:
         early.base.close()
 
     def wait_until_idle(self, limit=60):
-        """Until everything is read and nothing is published any more."""
-        deadline, last = time.monotonic() + limit, None
+        """Until everything is read and nothing has been published for a while.
+
+        A refit beside the hot path publishes nothing before it is done, which may take seconds.
+        """
+        deadline, last, quiet = time.monotonic() + limit, None, 0
         while time.monotonic() < deadline:
             status = json.loads(fetch(self.admin, "/api/status"))
             now = (status["records"], status["outputs"], status["transactions"]["committed"])
-            if now == last and not any(one["records"] for one in status["lag"]):
+            idle = now == last and not any(one["records"] for one in status["lag"])
+            quiet = quiet + 1 if idle else 0
+            if quiet == 7:
                 return
             last = now
             time.sleep(0.7)
