@@ -89,7 +89,7 @@ class Check:
 
     def __init__(self, arguments, kafka, folder):
         self.arguments, self.kafka, self.folder = arguments, kafka, folder
-        self.problems = 0
+        self.problems = self.feeds = 0
         (folder / "password").write_text(secure_kafka.USERS["segmentd"] + "\n")
         (folder / "wrong").write_text(WRONG + "\n")
 
@@ -225,6 +225,8 @@ class Check:
         self.kafka.grant("User:segmentd", rules)
         time.sleep(0.5)
         self.feed(100)
+        # While somebody is a member, the transactional id is not asked for.
+        self.wait_until_empty()
         faults, began = [], time.monotonic()
         output = self.inspect(faults, [check_words], 0 if run_words is None else 1)
         self.say(f"{name}: check --connect", faults, time.monotonic() - began, output)
@@ -272,13 +274,31 @@ class Check:
 
         lines = subprocess.run(
             [self.arguments.segmentd, "simulate", "--customers", "300", "--events", str(count), "--seed",
-             str(count)], stdout=subprocess.PIPE, check=True).stdout.splitlines()
-        producer = Producer({**self.kafka.client("shop"), "partitioner": "murmur2_random", "log_level": 0})
+             str(count + self.feeds)], stdout=subprocess.PIPE, check=True).stdout.splitlines()
+        self.feeds += 1
+        # Not as the shop, whose rules are taken away with those of the worker.
+        producer = Producer({**self.kafka.client(), "partitioner": "murmur2_random", "log_level": 0})
+        refused = []
+
+        def note(error, _):
+            if error is not None:
+                refused.append(error)
+
         for line in lines:
-            producer.produce(INPUT, value=line, key=key_and_time(line)[0])
-        producer.produce(INPUT, value=b"{bad", key=b"c-bad")
-        if producer.flush(60):
-            sys.exit("events were not confirmed")
+            producer.produce(INPUT, value=line, key=key_and_time(line)[0], on_delivery=note)
+        producer.produce(INPUT, value=b"{bad", key=b"c-bad", on_delivery=note)
+        if producer.flush(60) or refused:
+            sys.exit(f"events were not confirmed: {refused[:1]}")
+
+    def wait_until_empty(self, limit=30):
+        """Until no worker that has been killed or refused is a member of the group any more."""
+        deadline = time.monotonic() + limit
+        while time.monotonic() < deadline:
+            futures = self.kafka.admin().describe_consumer_groups([GROUP])
+            if not futures[GROUP].result(30).members:
+                return
+            time.sleep(0.5)
+        sys.exit(f"the group {GROUP} still has members after {limit} s")
 
 
 def stop(process):
