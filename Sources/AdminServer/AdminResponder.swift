@@ -170,8 +170,15 @@ struct AdminResponder: Sendable {
         do throws(MailboxError) {
             guard let answer = try await mailbox.ask(request, limit: answerLimit) else {
                 return switch request {
-                case .explain: .error(404, "unknown customer")
-                case .segments, .sweep: .error(404, "no model yet")
+                case .explain:
+                    .error(404, "unknown customer; ids are the keys of the records")
+                case .segments, .sweep, .activeBundle:
+                    .error(
+                        404,
+                        "no model yet: it takes model.minimum_customers customers; segmentd status"
+                            + " says how many there are"
+                    )
+                case .shadowBundle: .error(404, "no version waits for an operator")
                 default: .error(404, "no such version; /api/models lists those that there are")
                 }
             }

@@ -285,26 +285,16 @@ struct DecisionWriter: Sendable {
         bytes.append(contentsOf: texts.strategy)
         JSONText.append(",\"interests\":[" as StaticString, to: &bytes)
         writeInterests(taste, model, into: &bytes)
-        JSONText.append("],\"reasons\":[" as StaticString, to: &bytes)
+        JSONText.append("],\"reasons\":" as StaticString, to: &bytes)
+        appendReasons(
+            segment: decision.segment,
+            silence: decision.churnTransition != .none ? decision.churn : nil,
+            model,
+            evaluator,
+            to: &bytes
+        )
+        JSONText.append(",\"imputed\":[" as StaticString, to: &bytes)
         var isFirst = true
-        if decision.churnTransition != .none, let parameters = model.churn {
-            let typical =
-                parameters.gapQuantile(
-                    0.5,
-                    x: decision.churn.repeats,
-                    recency: decision.churn.recency
-                ) * 7
-            Self.appendReason(
-                silenceDays,
-                decision.churn.silenceDays,
-                typical,
-                &isFirst,
-                to: &bytes
-            )
-        }
-        writeReasons(decision, model, evaluator, &isFirst, into: &bytes)
-        JSONText.append("],\"imputed\":[" as StaticString, to: &bytes)
-        isFirst = true
         for feature in schema.missable where evaluator.isMissing[feature] {
             if !isFirst { bytes.append(UInt8(ascii: ",")) }
             isFirst = false
@@ -313,10 +303,46 @@ struct DecisionWriter: Sendable {
         bytes.append(UInt8(ascii: "]"))
     }
 
+    /// What speaks for a decision, as a JSON list: silence first, then features.
+    ///
+    /// - Parameters:
+    ///   - segment: index of the segment.
+    ///   - silence: the churn state whose silence is a reason; nil where it is none.
+    ///   - model: the model in force.
+    ///   - evaluator: has evaluated the customer.
+    ///   - bytes: where the list goes.
+    func appendReasons(
+        segment: Int,
+        silence: ChurnState?,
+        _ model: SegmentModel,
+        _ evaluator: FeatureEvaluator,
+        to bytes: inout [UInt8]
+    ) {
+        bytes.append(UInt8(ascii: "["))
+        var isFirst = true
+        if let silence, let parameters = model.churn {
+            let typical =
+                parameters.gapQuantile(
+                    0.5,
+                    x: silence.repeats,
+                    recency: silence.recency
+                ) * 7
+            Self.appendReason(
+                silenceDays,
+                silence.silenceDays,
+                typical,
+                &isFirst,
+                to: &bytes
+            )
+        }
+        writeReasons(segment, model, evaluator, &isFirst, into: &bytes)
+        bytes.append(UInt8(ascii: "]"))
+    }
+
     /// The features that set the customer apart most and point towards the segment: by deviation
     /// from everyone, in standard deviations, in the direction of the segment's centroid.
     private func writeReasons(
-        _ decision: Decision,
+        _ segment: Int,
         _ model: SegmentModel,
         _ evaluator: FeatureEvaluator,
         _ isFirst: inout Bool,
@@ -329,7 +355,7 @@ struct DecisionWriter: Sendable {
         for j in 0..<d where !evaluator.isMissing[j] && !model.isWithoutData[j] {
             let own = (evaluator.values[j] - model.mean[j]) / model.scale[j]
             let centroid =
-                (model.centroids[decision.segment * d + j] - model.mean[j]) / model.scale[j]
+                (model.centroids[segment * d + j] - model.mean[j]) / model.scale[j]
             let score = own * centroid
             guard score > scores[2] else { continue }
             var place = 2

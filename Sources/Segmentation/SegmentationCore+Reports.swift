@@ -171,6 +171,22 @@ extension SegmentationCore {
         JSONText.append(",\"nearest_segment_id\":\(model.segments[nearest.index].id)", to: &bytes)
         JSONText.append(",\"strategy\":" as StaticString, to: &bytes)
         JSONText.appendQuoted(model.segments[current].strategy.utf8, to: &bytes)
+        // By how much the runner-up is farther; below zero where the customer stays by hysteresis
+        // or dwell although another segment is nearer.
+        let others = model.segments.indices.filter { $0 != current }
+        let runnerUp = others.map { model.squaredDistance(scores, to: $0).squareRoot() }.min()
+        JSONText.append(",\"margin\":" as StaticString, to: &bytes)
+        let own = model.squaredDistance(scores, to: current).squareRoot()
+        JSONText.append(runnerUp.map { $0 - own } ?? 0, to: &bytes)
+        JSONText.append(",\"reasons\":" as StaticString, to: &bytes)
+        let isRaised = table.band(row) == .medium || table.band(row) == .high
+        writer.appendReasons(
+            segment: current,
+            silence: isRaised ? churn : nil,
+            model,
+            evaluator,
+            to: &bytes
+        )
         JSONText.append(",\"distances\":{" as StaticString, to: &bytes)
         for k in model.segments.indices {
             if k > 0 { bytes.append(UInt8(ascii: ",")) }

@@ -38,7 +38,13 @@ extension ServiceConfiguration {
     }
 
     private static func whyUnreadable(_ path: String) -> String {
-        guard FileManager.default.fileExists(atPath: path) else { return "does not exist" }
+        guard FileManager.default.fileExists(atPath: path) else {
+            let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+            let isClosed =
+                FileManager.default.fileExists(atPath: folder)
+                && !FileManager.default.isExecutableFile(atPath: folder)
+            return isClosed ? "is in a folder that this user may not enter" : "does not exist"
+        }
         if FileManager.default.fileExists(atPath: path + "/.") { return "is a folder" }
         return FileManager.default.isReadableFile(atPath: path)
             ? "cannot be read as UTF-8 text" : "may not be read by this user"
@@ -319,7 +325,7 @@ extension SettingReader {
     ) {
         for entry in entries(parent, node) ?? [] {
             let key = parent.isEmpty ? entry.key : "\(parent).\(entry.key)"
-            if let setting = settings[key] {
+            if let setting = settings[key], !entry.key.contains(".") {
                 note(key, entry.node)
                 setting.read(&self, entry.node, &configuration)
             } else if settings.keys.contains(where: { $0.hasPrefix(key + ".") }) {

@@ -10,7 +10,7 @@ final class DaemonLogging: Sendable {
     private let least: Atomic<Int>
     private let format: ServiceConfiguration.LogFormat
     /// journald adds the time, and takes the priority from the beginning of the line.
-    private let isUnderJournal = ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil
+    private let isUnderJournal = Terminal.isUnderJournal
 
     /// Begins to log.
     ///

@@ -18,7 +18,18 @@ enum Terminal {
 
     static func note(_ text: String) { write(Data((text + "\n").utf8), to: .standardError) }
 
-    static func error(_ text: String) { note("segmentd: " + text) }
+    /// Whether stderr goes to the journal, which takes a priority from the beginning of each line.
+    static let isUnderJournal =
+        ProcessInfo.processInfo.environment["JOURNAL_STREAM"] != nil && !isInteractive
+
+    static func error(_ text: String) { report("segmentd: " + text) }
+
+    /// Lines that stand for themselves, as errors.
+    static func report(_ text: String) {
+        guard isUnderJournal else { return note(text) }
+        // sd-daemon(3): 3 is an error.
+        note(text.split(separator: "\n").map { "<3>" + $0 }.joined(separator: "\n"))
+    }
 
     /// One line that the next one overwrites; nothing where nobody watches.
     static func progress(_ text: String) {

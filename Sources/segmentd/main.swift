@@ -22,7 +22,7 @@ do {
     exit(status.rawValue)
 } catch let failure as CommandFailure {
     if failure.isReport {
-        Terminal.note(failure.message)
+        Terminal.report(failure.message)
     } else {
         Terminal.error(failure.message)
     }

@@ -119,7 +119,8 @@ private func get(
                 let found = try await get(address, "/api/customers/c%2F%C3%BC%201")
                 #expect(found == (200, "{\"customer_id\":\"c/ü 1\"}"))
                 let unknown = try await get(address, "/api/customers/c-2")
-                #expect(unknown == (404, "{\"error\":\"unknown customer\"}"))
+                let words = "{\"error\":\"unknown customer; ids are the keys of the records\"}"
+                #expect(unknown == (404, words))
                 tasks.cancelAll()
                 try await tasks.waitForAll()
             }

@@ -395,4 +395,27 @@ struct TimerTests {
         #expect(["medium", "high"].contains(band))
         #expect(try #require(object?["silence_days"] as? Double) > 1)
     }
+
+    @Test func explainGivesTheReasonsOfTheDecisionInForce() throws {
+        let shop = try shop()
+        for visit in 0..<4 {
+            send(shop, "engagement.visit", at: Self.start - Int64(visit) * Self.hour)
+        }
+        weekly(shop)
+        _ = shop.take()
+        let raised = try scan(shop).0
+        tick(shop, to: raised + 2 * Self.hour)
+        let published = try #require(try shop.published().last { $0.key == "c" })
+        let explained = shop.core.explain(customer: Array("c".utf8))
+        let bytes = try #require(explained)
+        let object = try JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any]
+        func features(_ value: Any?) -> [String] {
+            (value as? [[String: Any]] ?? []).compactMap { $0["feature"] as? String }
+        }
+        let reasons = features(object?["reasons"])
+        #expect(reasons.first == "silence_days")
+        #expect(reasons == features(published.object["reasons"]))
+        let margin = try #require((object?["margin"] as? NSNumber)?.doubleValue)
+        #expect(margin > 0 && abs(margin - (published.number("margin") ?? .nan)) < 1e-9)
+    }
 }

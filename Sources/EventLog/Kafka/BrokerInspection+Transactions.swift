@@ -44,7 +44,8 @@ extension BrokerInspection {
                 note(
                     .ok,
                     subject,
-                    "not asked for while group \(configuration.group) has \(members) members"
+                    "not asked for while group \(configuration.group) has \(members) "
+                        + (members == 1 ? "member" : "members")
                 )
                 return
             }

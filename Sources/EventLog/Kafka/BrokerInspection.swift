@@ -109,7 +109,7 @@ public struct BrokerInspection: ~Copyable {
                 )
                 continue
             }
-            note(.ok, subject, "\(count) partitions")
+            note(.ok, subject, "\(count) partition\(count == 1 ? "" : "s")")
             // It is the owner's: lacking access to its settings is nothing to talk of.
             if let policy = cleanupPolicy(of: topic), policy.contains("compact") {
                 note(
@@ -155,7 +155,7 @@ public struct BrokerInspection: ~Copyable {
                 )
                 note(.problem, "topic \(topic.name)", error.reason)
             } else {
-                note(.ok, "topic \(topic.name)", "\(count) partitions")
+                note(.ok, "topic \(topic.name)", "\(count) partition\(count == 1 ? "" : "s")")
             }
             inspectSettings(of: topic)
         }

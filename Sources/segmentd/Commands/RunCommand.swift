@@ -60,7 +60,13 @@ struct RunCommand: AsyncParsableCommand, DrainingCommand {
         } catch {
             throw CommandFailure("cannot serve: \(error)")
         }
-        try Self.leave(end)
+        do {
+            try Self.leave(end)
+        } catch {
+            // What systemd shows while it waits for the next start.
+            NotifySocket()?.send("STATUS=\(error.message)")
+            throw error
+        }
         logger.info("stopped")
     }
 
