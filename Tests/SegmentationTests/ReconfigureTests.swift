@@ -15,6 +15,9 @@ struct ReconfigureTests {
         configuration.model.components = 1
         configuration.churn.raiseHigh = high
         configuration.churn.raiseMedium = min(0.5, high)
+        // What queued moments follow from: with a lower one they come sooner.
+        configuration.churn.quantileMedium = high / 2
+        configuration.churn.quantileHigh = high
         if let rate { configuration.currencyRates = ["USD": rate] }
         return configuration
     }
