@@ -127,7 +127,13 @@ struct RestoreBenchmark {
             var core = Self.core()
             return Measure.seconds {
                 for (bytes, rows) in batches {
-                    for row in rows {
+                    for (index, row) in rows.enumerated() {
+                        let ahead = SegmentationCore.foreseenKeys
+                        if index % ahead == 0 {
+                            for next in rows[index..<min(rows.count, index + ahead)] {
+                                core.foresee(key: next.key, bytes: bytes)
+                            }
+                        }
                         do throws(RestoreFailure) {
                             try core.restoreRow(
                                 key: row.key,

@@ -123,7 +123,8 @@ extension CommitLoop where Log: ~Copyable {
             try attempt { (loop) throws(LogError) in
                 progress = try loop.log.restore(into: &loop.batch, timeoutMilliseconds: 200)
             }
-            for record in batch.records {
+            for (index, record) in batch.records.enumerated() {
+                if index % SegmentationCore.foreseenKeys == 0 { foreseeKeys(from: index) }
                 guard let key = record.key else { continue }
                 do throws(RestoreFailure) {
                     try core.restoreRow(
@@ -150,6 +151,13 @@ extension CommitLoop where Log: ~Copyable {
                 $0.restore.target = progress.target
                 $0.customers = count
             }
+        }
+    }
+
+    private mutating func foreseeKeys(from index: Int) {
+        let end = min(batch.records.count, index + SegmentationCore.foreseenKeys)
+        for record in batch.records[index..<end] {
+            if let key = record.key { core.foresee(key: key, bytes: batch.bytes) }
         }
     }
 

@@ -7,8 +7,8 @@ extension CustomerTable {
     /// Whether blocks are being moved together.
     var isCompacting: Bool { compactionCursor != nil }
 
-    /// Chunks given back in a slice: each costs some 30 us.
-    private static let chunksMax = 64
+    /// Chunks given back in a slice: each costs up to half a millisecond.
+    private static let chunksMax = 4
 
     /// Begins where a quarter or more of the arena is no longer used.
     mutating func beginCompaction() {

@@ -1,3 +1,5 @@
+import Kernels
+
 /// What the row itself says, beside slots and ledger; index of the word and its parts.
 enum RowWord {
     static let hash = 0
@@ -110,6 +112,11 @@ struct CustomerTable: Sendable {
 
     /// Row that is looked at first for a hash, or -1; nearly always the customer's own.
     func firstRow(hash: UInt64) -> Int { index.row(at: index.first(hash)) }
+
+    /// Reads where a hash begins in the index.
+    ///
+    /// - Returns: a number that depends on it, so that the reading is not optimised away.
+    func warmIndex(hash: UInt64) -> UInt64 { index.warm(hash) }
 
     private func hasID(_ row: Int, _ id: [UInt8], _ range: Range<Int>) -> Bool {
         guard idBytes(row) == range.count else { return false }
@@ -362,6 +369,9 @@ struct CustomerIndex: Sendable {
     /// The slot with the same tag behind one, or an empty one.
     func following(_ hash: UInt64, after position: Int) -> Int { match(hash, from: next(position)) }
 
+    /// What stands where the rows of a hash begin.
+    func warm(_ hash: UInt64) -> UInt64 { slots[start(of: Self.tag(of: hash))] }
+
     /// Row of a slot, -1 for an empty one.
     func row(at position: Int) -> Int {
         let slot = slots[position]
@@ -393,7 +403,8 @@ struct CustomerIndex: Sendable {
 
     private mutating func grow() {
         let old = slots
-        slots = Array(repeating: Self.empty, count: old.count * 2)
+        slots = LargePages.array(capacity: old.count * 2)
+        slots.append(contentsOf: repeatElement(Self.empty, count: old.count * 2))
         for slot in old where slot != Self.empty { place(slot) }
     }
 

@@ -70,10 +70,26 @@ extension PopulationStatistics {
         model: ModelInForce?,
         landmarks: [Double]
     ) {
+        rebuildSlice(
+            of: table,
+            limit: limit,
+            model: model,
+            landmarks: landmarks,
+            countsMedians: false
+        )
+    }
+
+    private mutating func rebuildSlice(
+        of table: borrowing CustomerTable,
+        limit: Int,
+        model: ModelInForce?,
+        landmarks: [Double],
+        countsMedians: Bool
+    ) {
         precondition(rebuild.isUnderWay && !isDirty, "begin a rebuild, and flush")
         let rowEnd = table.rowEnd
         let end = limit < rowEnd - rebuild.cursor ? rebuild.cursor + limit : rowEnd
-        addRows(rebuild.cursor..<end, of: table, model, landmarks)
+        addRows(rebuild.cursor..<end, of: table, model, landmarks, countsMedians)
         rebuild.cursor = end
         guard end == rowEnd else { return }
         if let landmark = rebuild.sums.landmark { sums.rescaleWeights(to: landmark) }
@@ -84,18 +100,20 @@ extension PopulationStatistics {
         )
     }
 
-    /// Adds rows to the new sums, some at a time.
+    /// Adds rows to the new sums, some at a time, and to the medians where these are counted too:
+    /// outliers only to the medians.
     private mutating func addRows(
         _ range: Range<Int>,
         of table: borrowing CustomerTable,
         _ model: ModelInForce?,
-        _ landmarks: [Double]
+        _ landmarks: [Double],
+        _ countsMedians: Bool
     ) {
         var rows = InlineArray<16, Int>(repeating: 0)
         precondition(rows.count == Self.group)
         var count = 0
         for row in range {
-            if table.isInUse(row) && !table.isOutlier(row) {
+            if table.isInUse(row) && (countsMedians || !table.isOutlier(row)) {
                 table.numbers.copy(row: row, to: &newNumbers, at: count * schema.numberCount)
                 rows[count] = row
                 count += 1
@@ -109,9 +127,16 @@ extension PopulationStatistics {
                 into: &newStored
             )
             for index in 0..<count {
+                let base = index * schema.featureCount
+                if countsMedians {
+                    for (k, feature) in schema.missable.enumerated() {
+                        changeMedian(k, newStored[base + feature], adding: true)
+                    }
+                    if table.isOutlier(rows[index]) { continue }
+                }
                 rebuild.sums.stage(
                     newStored,
-                    index * schema.featureCount,
+                    base,
                     sign: 1,
                     cluster: cluster(of: rows[index], table, model),
                     weight: weight(at: table.clock(rows[index]))
@@ -142,8 +167,14 @@ extension PopulationStatistics {
         let known = drift
         sums.resetClusters(count: model?.model.segments.count ?? 0)
         beginRebuild(centres: centres)
-        rebuildSlice(of: table, limit: .max, model: model, landmarks: landmarks)
+        resetMedians()
+        rebuildSlice(
+            of: table,
+            limit: .max,
+            model: model,
+            landmarks: landmarks,
+            countsMedians: true
+        )
         drift = known
-        rebuildMedians(from: table, landmarks: landmarks)
     }
 }

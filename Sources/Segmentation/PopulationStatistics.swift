@@ -283,7 +283,7 @@ struct PopulationStatistics: Sendable {
         }
     }
 
-    private mutating func changeMedian(_ index: Int, _ value: Double, adding: Bool) {
+    mutating func changeMedian(_ index: Int, _ value: Double, adding: Bool) {
         guard !value.isNaN else { return }
         switch (sketches[index].isFixedWidth, adding) {
         case (true, true): sketches[index].fixedWidth.add(value)
@@ -349,13 +349,8 @@ struct PopulationStatistics: Sendable {
         changedCustomers = max(0, min(all, changedCustomers + count))
     }
 
-    /// Forgets all medians, and counts those of the rows.
-    mutating func rebuildMedians(from table: borrowing CustomerTable, landmarks: [Double]) {
-        sketches = Self.emptySketches(schema)
-        for row in 0..<table.rowEnd where table.isInUse(row) {
-            exchangeMedians(row, table, landmarks: landmarks, adding: true)
-        }
-    }
+    /// Forgets all medians.
+    mutating func resetMedians() { sketches = Self.emptySketches(schema) }
 
     /// Forgets the members of all segments: every row is to be scored again.
     mutating func resetClusters(count: Int) {

@@ -1,3 +1,5 @@
+import Kernels
+
 /// Eight bytes that can be added up.
 protocol WarmWord {
     var warmBits: UInt64 { get }
@@ -12,8 +14,11 @@ extension Double: WarmWord {
 }
 
 /// Fixed-stride rows in pages, so that growing never copies what is there.
+///
+/// A page has room for so many rows that the system can hold most of them in large pages of its
+/// own; it takes memory as rows come.
 struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
-    private static var shift: Int { 10 }
+    private static var shift: Int { 16 }
     private static var mask: Int { (1 << shift) - 1 }
 
     /// Elements per row.
@@ -28,15 +33,24 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
     }
 
     /// Rows that have memory.
-    var capacity: Int { pages.count << Self.shift }
+    private(set) var capacity = 0
 
     /// Bytes of memory taken.
     var memoryBytes: Int { capacity * stride * MemoryLayout<Element>.stride }
 
-    /// Makes sure that a row has memory.
+    /// Rows that get memory at a time.
+    private static var step: Int { 64 }
+
+    /// Makes sure that a row has memory, and those before it.
     mutating func reserve(row: Int) {
         while row >= capacity {
-            pages.append(Array(repeating: initial, count: stride << Self.shift))
+            if capacity & Self.mask == 0 {
+                pages.append(LargePages.array(capacity: stride << Self.shift))
+            }
+            pages[pages.count - 1].append(
+                contentsOf: repeatElement(initial, count: stride * Self.step)
+            )
+            capacity += Self.step
         }
     }
 
@@ -93,11 +107,15 @@ struct RowStore<Element: BitwiseCopyable>: Sendable where Element: Sendable {
 /// A row's block holds what differs in size between customers: id, times of profile fields, event
 /// ids, order ledger. Offsets name chunk and word; a block never spans two chunks.
 struct WordArena: Sendable {
-    private static let chunkShift = 16
-    private static let chunkWords = 1 << chunkShift
+    private static let chunkShift = 20
+    /// Words of a chunk: it has room for so many that most of them lie in large pages.
+    static let chunkWords = 1 << chunkShift
     /// Largest block, in words.
     static let blockWordsMax = 4096
+    /// Words by which a chunk grows.
+    private static let growthWords = 4096
 
+    /// Each takes memory as blocks are cut from it.
     private var chunks: [[UInt64]] = []
     /// Chunk that blocks are cut from, and its words in use.
     private var current = -1
@@ -110,9 +128,11 @@ struct WordArena: Sendable {
     private var vacant: [Int] = []
     private var free: [[UInt32]] = Array(repeating: [], count: blockWordsMax / 2 + 1)
     private(set) var liveWords = 0
+    /// Words of all chunks.
+    private var words = 0
 
     /// Bytes of memory taken.
-    var memoryBytes: Int { (chunks.count - vacant.count) * Self.chunkWords * 8 }
+    var memoryBytes: Int { words * 8 }
 
     /// Words that a block of `count` words takes.
     static func rounded(_ count: Int) -> Int { (count + 1) & ~1 }
@@ -129,12 +149,21 @@ struct WordArena: Sendable {
                 // The end of a chunk is cut into a block of its own and waits for a row of that
                 // size.
                 let size = min(rest & ~1, Self.blockWordsMax)
-                free[size / 2].append(offset(ofWord: used))
+                free[size / 2].append(cut(size))
             }
             openChunk()
         }
-        defer { used += words }
-        return offset(ofWord: used)
+        return cut(words)
+    }
+
+    /// Cuts a block from the present chunk.
+    private mutating func cut(_ count: Int) -> UInt32 {
+        while chunks[current].count < used + count {
+            chunks[current].append(contentsOf: repeatElement(0, count: Self.growthWords))
+            words += Self.growthWords
+        }
+        defer { used += count }
+        return UInt32(current << Self.chunkShift | used)
     }
 
     /// Gives a block back.
@@ -146,10 +175,10 @@ struct WordArena: Sendable {
 
     private mutating func openChunk() {
         if let number = vacant.popLast() {
-            chunks[number] = Array(repeating: 0, count: Self.chunkWords)
+            chunks[number] = LargePages.array(capacity: Self.chunkWords)
             current = number
         } else {
-            chunks.append(Array(repeating: 0, count: Self.chunkWords))
+            chunks.append(LargePages.array(capacity: Self.chunkWords))
             isLeft.append(false)
             current = chunks.count - 1
         }
@@ -180,6 +209,7 @@ struct WordArena: Sendable {
             if isLeft[dropCursor] {
                 guard left > 0 else { return false }
                 left -= 1
+                words -= chunks[dropCursor].count
                 chunks[dropCursor] = []
                 isLeft[dropCursor] = false
                 vacant.append(dropCursor)
@@ -252,10 +282,6 @@ struct WordArena: Sendable {
     /// One word of a block.
     func word(_ offset: UInt32, _ index: Int) -> UInt64 {
         chunks[Int(offset) >> Self.chunkShift][(Int(offset) & (Self.chunkWords - 1)) &+ index]
-    }
-
-    private func offset(ofWord word: Int) -> UInt32 {
-        UInt32(current << Self.chunkShift | word)
     }
 }
 

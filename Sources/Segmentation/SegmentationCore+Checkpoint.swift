@@ -104,7 +104,13 @@ extension SegmentationCore {
         entries: Int,
         partition: Int32
     ) throws(CheckpointFailure) {
-        for entry in try CheckpointFrame.entries(of: payload, count: entries) {
+        let rows = try CheckpointFrame.entries(of: payload, count: entries)
+        for (index, entry) in rows.enumerated() {
+            if index % Self.foreseenKeys == 0 {
+                for next in rows[index..<min(rows.count, index + Self.foreseenKeys)] {
+                    foresee(key: next.key, bytes: payload)
+                }
+            }
             do throws(RestoreFailure) {
                 try restoreRow(
                     key: entry.key,
