@@ -128,11 +128,8 @@ struct RestoreBenchmark {
             return Measure.seconds {
                 for (bytes, rows) in batches {
                     for (index, row) in rows.enumerated() {
-                        let ahead = SegmentationCore.foreseenKeys
-                        if index % ahead == 0 {
-                            for next in rows[index..<min(rows.count, index + ahead)] {
-                                core.foresee(key: next.key, bytes: bytes)
-                            }
+                        core.foreseeKeys(from: index, of: rows.count, bytes: bytes) {
+                            rows[$0].key
                         }
                         do throws(RestoreFailure) {
                             try core.restoreRow(

@@ -123,8 +123,11 @@ extension CommitLoop where Log: ~Copyable {
             try attempt { (loop) throws(LogError) in
                 progress = try loop.log.restore(into: &loop.batch, timeoutMilliseconds: 200)
             }
-            for (index, record) in batch.records.enumerated() {
-                if index % SegmentationCore.foreseenKeys == 0 { foreseeKeys(from: index) }
+            let records = batch.records
+            for (index, record) in records.enumerated() {
+                core.foreseeKeys(from: index, of: records.count, bytes: batch.bytes) {
+                    records[$0].key
+                }
                 guard let key = record.key else { continue }
                 do throws(RestoreFailure) {
                     try core.restoreRow(
@@ -141,7 +144,7 @@ extension CommitLoop where Log: ~Copyable {
             }
             isComplete = progress.isComplete
             // Rows may be committed behind an open transaction of a dead worker.
-            if configuration.mutation == .restoreEndsAtStable, batch.records.isEmpty {
+            if configuration.mutation == .restoreEndsAtStable, records.isEmpty {
                 isComplete = true
             }
             let count = core.customerCount
@@ -151,13 +154,6 @@ extension CommitLoop where Log: ~Copyable {
                 $0.restore.target = progress.target
                 $0.customers = count
             }
-        }
-    }
-
-    private mutating func foreseeKeys(from index: Int) {
-        let end = min(batch.records.count, index + SegmentationCore.foreseenKeys)
-        for record in batch.records[index..<end] {
-            if let key = record.key { core.foresee(key: key, bytes: batch.bytes) }
         }
     }
 

@@ -4,9 +4,10 @@ import Glibc
 ///
 /// A row, its block and its place in the index are in no cache, and with pages of 4 KiB neither is
 /// where they are: every read then walks the page tables first, and inside a virtual machine those
-/// of its host as well. A page of 2 MiB stands for 512 such walks. Arrays ask for them here, which
-/// is enough where `transparent_hugepage/enabled` says `madvise`; elsewhere the answer is the
-/// system's own, and nothing but time depends on it.
+/// of its host as well. One page of 2 MiB takes the place of 512, and what it says of them is near
+/// at hand more often. Arrays ask for them here, which is enough where
+/// `transparent_hugepage/enabled` says `madvise`; elsewhere the answer is the system's own, and
+/// nothing but time depends on it.
 public enum LargePages {
     /// Bytes of a large page.
     public static let bytes = 2 << 20

@@ -7,7 +7,7 @@ extension CustomerTable {
     /// Whether blocks are being moved together.
     var isCompacting: Bool { compactionCursor != nil }
 
-    /// Chunks given back in a slice: each costs up to half a millisecond.
+    /// Chunks given back in a slice: the system takes the memory back page by page.
     private static let chunksMax = 4
 
     /// Begins where a quarter or more of the arena is no longer used.

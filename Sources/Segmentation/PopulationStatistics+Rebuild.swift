@@ -62,29 +62,15 @@ extension PopulationStatistics {
     ///   - limit: rows looked at, at most.
     ///   - model: the model in force, for the members of its segments.
     ///   - landmarks: index of the landmark of each decayed slot.
+    ///   - countsMedians: whether the rows go into the medians too, which know none of them yet.
     /// - Precondition: a rebuild is under way, and nothing is dirty.
     /// - Complexity: O(limit) time; allocates when a rebuild begins and ends.
     mutating func rebuildSlice(
         of table: borrowing CustomerTable,
         limit: Int,
         model: ModelInForce?,
-        landmarks: [Double]
-    ) {
-        rebuildSlice(
-            of: table,
-            limit: limit,
-            model: model,
-            landmarks: landmarks,
-            countsMedians: false
-        )
-    }
-
-    private mutating func rebuildSlice(
-        of table: borrowing CustomerTable,
-        limit: Int,
-        model: ModelInForce?,
         landmarks: [Double],
-        countsMedians: Bool
+        countsMedians: Bool = false
     ) {
         precondition(rebuild.isUnderWay && !isDirty, "begin a rebuild, and flush")
         let rowEnd = table.rowEnd

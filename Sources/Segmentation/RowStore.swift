@@ -128,11 +128,9 @@ struct WordArena: Sendable {
     private var vacant: [Int] = []
     private var free: [[UInt32]] = Array(repeating: [], count: blockWordsMax / 2 + 1)
     private(set) var liveWords = 0
-    /// Words of all chunks.
-    private var words = 0
 
     /// Bytes of memory taken.
-    var memoryBytes: Int { words * 8 }
+    var memoryBytes: Int { chunks.reduce(0) { $0 + $1.count } * 8 }
 
     /// Words that a block of `count` words takes.
     static func rounded(_ count: Int) -> Int { (count + 1) & ~1 }
@@ -160,7 +158,6 @@ struct WordArena: Sendable {
     private mutating func cut(_ count: Int) -> UInt32 {
         while chunks[current].count < used + count {
             chunks[current].append(contentsOf: repeatElement(0, count: Self.growthWords))
-            words += Self.growthWords
         }
         defer { used += count }
         return UInt32(current << Self.chunkShift | used)
@@ -209,7 +206,6 @@ struct WordArena: Sendable {
             if isLeft[dropCursor] {
                 guard left > 0 else { return false }
                 left -= 1
-                words -= chunks[dropCursor].count
                 chunks[dropCursor] = []
                 isLeft[dropCursor] = false
                 vacant.append(dropCursor)

@@ -106,11 +106,7 @@ extension SegmentationCore {
     ) throws(CheckpointFailure) {
         let rows = try CheckpointFrame.entries(of: payload, count: entries)
         for (index, entry) in rows.enumerated() {
-            if index % Self.foreseenKeys == 0 {
-                for next in rows[index..<min(rows.count, index + Self.foreseenKeys)] {
-                    foresee(key: next.key, bytes: payload)
-                }
-            }
+            foreseeKeys(from: index, of: rows.count, bytes: payload) { rows[$0].key }
             do throws(RestoreFailure) {
                 try restoreRow(
                     key: entry.key,

@@ -8,18 +8,29 @@ public struct RestoreFailure: Error, Sendable, Equatable, CustomStringConvertibl
 
 extension SegmentationCore {
     /// Keys that are foreseen at a time.
-    public static var foreseenKeys: Int { 8 }
+    private static var foreseenKeys: Int { 8 }
 
-    /// Looks where a key will be searched for, before `restoreRow` of it.
+    /// Looks where the next keys will be searched for, before `restoreRow` of each.
     ///
     /// The index of a large table is in no cache. Asked for several keys one right after the other,
     /// the waits for memory overlap. Nothing but time depends on it.
     ///
     /// - Parameters:
-    ///   - key: the customer's id.
-    ///   - bytes: where it stands.
-    public mutating func foresee(key: Range<Int>, bytes: [UInt8]) {
-        warmth &+= table.warmIndex(hash: StableHash.hash(of: bytes, range: key))
+    ///   - index: the record that is next; most have been foreseen with one before.
+    ///   - count: records there are.
+    ///   - bytes: where their keys stand.
+    ///   - key: the customer's id of a record, nil for none.
+    public mutating func foreseeKeys(
+        from index: Int,
+        of count: Int,
+        bytes: [UInt8],
+        key: (Int) -> Range<Int>?
+    ) {
+        guard index % Self.foreseenKeys == 0 else { return }
+        for next in index..<min(count, index + Self.foreseenKeys) {
+            guard let key = key(next) else { continue }
+            warmth &+= table.warmIndex(hash: StableHash.hash(of: bytes, range: key))
+        }
     }
 
     /// Takes one changelog record over: a row, a stub, or a tombstone.
