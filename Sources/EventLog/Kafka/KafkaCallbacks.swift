@@ -24,6 +24,10 @@ final class KafkaCallbacks {
     let details = KafkaFaultDetails()
     let connection: BrokerConnection
     let onLog: @Sendable (Int32, String) -> Void
+    /// Servers that the client was given; nil where that is not known.
+    var serverCount: Int?
+    /// Those of them that could not be used before any answered.
+    private var failedServers: Set<Substring> = []
 
     init(connection: BrokerConnection, onLog: @escaping @Sendable (Int32, String) -> Void) {
         self.connection = connection
@@ -45,7 +49,7 @@ final class KafkaCallbacks {
         unsafe registerCertificates(on: conf)
         unsafe rd_kafka_conf_set_error_cb(conf) { _, code, reason, opaque in
             let words = unsafe reason.map { unsafe String(cString: $0) }
-            unsafe KafkaCallbacks.of(opaque)?.note(rd_kafka_resp_err_t(rawValue: code), words)
+            unsafe KafkaCallbacks.of(opaque)?.note(code, words)
         }
         guard rebalances else { return }
         unsafe rd_kafka_conf_set_rebalance_cb(conf) { client, code, list, opaque in
@@ -88,22 +92,42 @@ final class KafkaCallbacks {
         unsafe opaque.map { unsafe Unmanaged.fromOpaque($0).takeUnretainedValue() }
     }
 
-    private func note(_ code: rd_kafka_resp_err_t, _ reason: String?) {
+    /// Notes what the client says of its brokers.
+    ///
+    /// - Parameters:
+    ///   - number: of the error.
+    ///   - reason: the client's words, which begin with the broker's name.
+    func note(_ number: Int32, _ reason: String?) {
         let operation = "reach the brokers"
-        if code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN {
+        let code = rd_kafka_resp_err_t(rawValue: number)
+        let isSummary = code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN
+        if !isSummary {
+            lastFault = KafkaError.connection(code, reason, details, operation: operation)
+        }
+        if isSummary || isLastOfServers(reason) {
             connection.markDown()
             // Once a broker has answered, another one's new certificate is no reason to end.
             if !connection.hasAnswered, var fault = lastFault, fault.isRefused {
                 fault.remedy = .restartProcess
                 refusal = fault
             }
-        } else {
-            lastFault = KafkaError.connection(code, reason, details, operation: operation)
         }
         if KafkaError.isAccessDenied(code) {
             refusal = KafkaError.make(code, operation: operation, reason: reason)
         }
-        onLog(code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ? 4 : 5, reason ?? "unknown error")
+        onLog(isSummary ? 4 : 5, reason ?? "unknown error")
+    }
+
+    /// Whether every server that the client was given has failed and none has answered yet.
+    ///
+    /// The client says itself when no broker is left, but never where a server fails before the
+    /// client has counted it, which happens at the start on a busy machine (librdkafka 2.0.2).
+    private func isLastOfServers(_ reason: String?) -> Bool {
+        guard !connection.hasAnswered, let serverCount, let reason,
+            let end = reason.firstRange(of: "/bootstrap: ")?.lowerBound
+        else { return false }
+        failedServers.insert(reason[..<end])
+        return failedServers.count >= serverCount
     }
 
     private func note(

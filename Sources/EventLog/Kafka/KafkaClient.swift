@@ -24,6 +24,7 @@ import Glibc
     ) throws(LogError) {
         self.callbacks = callbacks
         self.isConsumer = isConsumer
+        callbacks.serverCount = properties["bootstrap.servers"]?.split(separator: ",").count
         guard let conf = unsafe rd_kafka_conf_new() else {
             throw Self.configurationError("no memory for a configuration")
         }
