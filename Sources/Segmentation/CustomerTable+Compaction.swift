@@ -10,10 +10,10 @@ extension CustomerTable {
     /// Chunks given back in a slice: the system takes the memory back page by page.
     private static let chunksMax = 4
 
-    /// Begins where a quarter or more of the arena is no longer used.
+    /// Begins where an eighth or more of the arena is no longer used.
     mutating func beginCompaction() {
         guard !isCompacting, arena.memoryBytes > 4 << 20,
-            arena.liveWords * 8 < arena.memoryBytes / 4 * 3
+            arena.liveWords * 8 < arena.memoryBytes / 8 * 7
         else { return }
         arena.leaveChunks()
         compactionCursor = 0

@@ -90,6 +90,22 @@ struct CompactionTests {
         #expect(content.table.count == 0 && content.table.arena.liveWords == 0)
     }
 
+    @Test func anEighthUnusedIsWorthIt() {
+        var content = Content(seed: 4)
+        while content.table.arena.memoryBytes < 6 << 20 { content.insert() }
+        for (share, isWorthIt) in [(0.115, false), (0.13, true)] {
+            var unused = 0.0
+            while unused < share {
+                content.remove()
+                content.table.commit()
+                let used = content.table.arena.liveWords * 8
+                unused = 1 - Double(used) / Double(content.table.arena.memoryBytes)
+            }
+            content.table.beginCompaction()
+            #expect(content.table.isCompacting == isWorthIt, "\(unused)")
+        }
+    }
+
     @Test func chunksAreGivenBackAFewAtATime() {
         let chunk = WordArena.chunkWords
         let perChunk = chunk / 4_096
