@@ -74,6 +74,8 @@ class Machine:
                 subprocess.run(
                     ["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus", suite,
                      folder], check=True, stdout=subprocess.DEVNULL)
+                # A temporary folder is closed to others, and a root is not: dbus would not start.
+                os.chmod(folder, 0o755)
                 subprocess.run(["tar", "-C", folder, "-cf", f"{archive}.part", "."], check=True)
             os.rename(f"{archive}.part", archive)
         subprocess.run(["tar", "-C", self.root, "-xpf", archive], check=True)
