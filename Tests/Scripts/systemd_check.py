@@ -382,9 +382,16 @@ class Check:
         self.hold("reload: acknowledged by the same process", reloaded.returncode == 0 and same
                   and notified is not None, f"{seconds:.1f} s, " + (
                       "RELOADING=1 and READY=1" if notified else "systemd was told nothing"))
-        said = machine.run("journalctl", "--no-pager", "-o", "cat", "_COMM=segmentd",
-                           "--after-cursor", cursor).stdout.strip().split("\n")
-        named = [line for line in said if "churn.raise.high" in line]
+        # The journal may take systemd's words before those of the daemon.
+        named = []
+
+        def is_named():
+            said = machine.run("journalctl", "--no-pager", "-o", "cat", "_COMM=segmentd",
+                               "--after-cursor", cursor).stdout.strip().split("\n")
+            named.extend(line for line in said if "churn.raise.high" in line)
+            return named
+
+        wait(5, is_named)
         self.hold("... and the journal says what it took over", bool(named), named[0] if named else "no")
         if not same:
             wait(60, lambda: machine.show("ActiveState") == "active")
