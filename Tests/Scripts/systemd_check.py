@@ -382,13 +382,13 @@ class Check:
         self.hold("reload: acknowledged by the same process", reloaded.returncode == 0 and same
                   and notified is not None, f"{seconds:.1f} s, " + (
                       "RELOADING=1 and READY=1" if notified else "systemd was told nothing"))
-        # The journal may take systemd's words before those of the daemon.
+        # The journal may take systemd's words before those of the daemon. All lines are read: with a
+        # match, journalctl skips one more where the entry at the cursor is not of that match.
         named = []
 
         def is_named():
-            said = machine.run("journalctl", "--no-pager", "-o", "cat", "_COMM=segmentd",
-                               "--after-cursor", cursor).stdout.strip().split("\n")
-            named.extend(line for line in said if "churn.raise.high" in line)
+            said = machine.run("journalctl", "--no-pager", "-o", "cat", "--after-cursor", cursor).stdout
+            named.extend(line for line in said.split("\n") if "churn.raise.high" in line)
             return named
 
         wait(5, is_named)
