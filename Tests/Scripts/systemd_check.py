@@ -127,9 +127,13 @@ class Machine:
         after = ["--after-cursor", cursor] if cursor else []
         return self.run("journalctl", "--no-pager", "-o", "cat", "-u", unit, *after).stdout
 
-    def cursor(self):
-        """Where the journal ends."""
-        shown = self.run("journalctl", "--no-pager", "-n", "1", "--show-cursor").stdout
+    def cursor(self, unit="segmentd.service"):
+        """Where the unit's journal ends.
+
+        Of the same unit as what is read behind it: journalctl skips one line more where the entry at the
+        cursor is not of the match.
+        """
+        shown = self.run("journalctl", "--no-pager", "-u", unit, "-n", "1", "--show-cursor").stdout
         return re.search(r"-- cursor: (.*)", shown)[1]
 
     def end(self):
@@ -382,17 +386,13 @@ class Check:
         self.hold("reload: acknowledged by the same process", reloaded.returncode == 0 and same
                   and notified is not None, f"{seconds:.1f} s, " + (
                       "RELOADING=1 and READY=1" if notified else "systemd was told nothing"))
-        # The journal may take systemd's words before those of the daemon. All lines are read: with a
-        # match, journalctl skips one more where the entry at the cursor is not of that match.
-        named = []
 
-        def is_named():
-            said = machine.run("journalctl", "--no-pager", "-o", "cat", "--after-cursor", cursor).stdout
-            named.extend(line for line in said.split("\n") if "churn.raise.high" in line)
-            return named
+        def named():
+            return [line for line in machine.journal(cursor).split("\n") if "churn.raise.high" in line]
 
-        wait(5, is_named)
-        self.hold("... and the journal says what it took over", bool(named), named[0] if named else "no")
+        # The journal may take systemd's words before those of the daemon.
+        wait(5, named)
+        self.hold("... and the journal says what it took over", bool(named()), (named() or ["no"])[0])
         if not same:
             wait(60, lambda: machine.show("ActiveState") == "active")
             pid = machine.show("MainPID")
